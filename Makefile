@@ -1,0 +1,86 @@
+# Every target sets itself up in .venv; all it needs is make and a Python >= 3.11 (PYTHON=... names one).
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := mock,crypto,cli,socks
+JOBS ?= 2
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+# What differs from one interpreter to the next shows without sockets, interop and the architecture.
+UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all cov check format lint types imports docs dist bench interop examples clean
+
+help: ## what can be asked for
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# `run` is what a user installs, `dev` what a contributor needs on top: `make demo` does not wait for Sphinx.
+$(VENV)/.run: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Setting up $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[$(EXTRAS)]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --group test --group lint --group docs
+	@touch $@
+
+demo: $(VENV)/.run ## live books and orders on the mock exchange, no key, no network
+	@$(BIN)/exconnect demo
+
+test: $(VENV)/.dev ## all tests, on this interpreter
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-all: $(VENV)/.dev ## the unit tests on every newer interpreter that this machine has
+	@tests/interpreters $(BIN)/python "$(EXTRAS)" -n $(JOBS) $(UNIT)
+
+cov: $(VENV)/.dev ## all tests, with the coverage gate
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -n $(JOBS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: lint types imports docs dist ## what must be clean before a commit
+
+format: $(VENV)/.dev ## put the code into shape
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+lint: $(VENV)/.dev ## ruff: format and rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## mypy --strict
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## the layers of the house
+	@$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.dev ## docs/_build/html, warnings are errors
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -b html docs docs/_build/html
+
+dist: $(VENV)/.dev ## build sdist and wheel, and look inside
+	@rm -rf dist build
+	@$(BIN)/python -m build --outdir dist . >dist.log 2>&1 || { cat dist.log >&2; exit 1; }
+	@! grep "defined outside of" dist.log
+	@$(BIN)/python -m zipfile --list dist/*.whl | grep -q "exconnect/py.typed"
+	@! $(BIN)/python -m zipfile --list dist/*.whl | grep -E "^(tests|benchmarks|examples|docs)/"
+	@rm -rf build dist.log
+
+bench: $(VENV)/.dev ## exconnect beside its peers
+	@$(BIN)/python benchmarks/run.py
+
+interop: $(VENV)/.dev ## other people's clients against the mock exchange
+	@tests/interop/run
+
+examples: $(VENV)/.run ## run every example against the mock exchange
+	@set -e; for example in examples/*.py; do echo "$$example"; timeout 60 $(BIN)/python "$$example" </dev/null; done
+
+clean: ## remove all that the targets made
+	@rm -rf .venv .venv-* build dist dist.log docs/_build .coverage .coverage.* .hypothesis \
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
