@@ -22,7 +22,8 @@ $(VENV)/.run: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Setting up $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[$(EXTRAS)]"
+	@# setuptools warns of every editable install that it is one
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[$(EXTRAS)]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
