@@ -1,0 +1,1 @@
+"""What users hold in their hands: frozen values, Decimal amounts, aware UTC times."""

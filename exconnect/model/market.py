@@ -1,0 +1,270 @@
+"""Market data: tickers, trades, books, candles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple, overload
+
+from exconnect.model.enums import Side, Source, choose
+from exconnect.model.values import ZERO, Money, plain, positive
+
+Cell = list[Any]  # [price text, quantity text, Level once somebody has read it]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """Best prices and the last 24 hours of one symbol. Prices in quote, `volume` in base asset."""
+
+    exchange: str
+    symbol: str
+    time: datetime | None = None
+    received_at: datetime | None = None
+    bid: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    last: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: Decimal | None = None
+    quote_volume: Decimal | None = None
+    raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Middle of bid and ask, None without both."""
+        return _mid(self.bid, self.ask)
+
+    @property
+    def spread(self) -> Decimal | None:
+        """Ask minus bid, None without both."""
+        return None if self.bid is None or self.ask is None else self.ask - self.bid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """One trade between two orders; `side` is the taker's."""
+
+    exchange: str
+    symbol: str
+    id: str
+    price: Decimal
+    quantity: Decimal
+    side: Side
+    time: datetime | None = None
+    received_at: datetime | None = None
+    raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def notional(self) -> Decimal:
+        """Price times quantity, in quote asset."""
+        return self.price * self.quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """Open, high, low, close of one interval; `is_closed` is False while it may still change."""
+
+    exchange: str
+    symbol: str
+    interval: str
+    open_time: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    is_closed: bool
+    quote_volume: Decimal | None = None
+    trades: int | None = None
+    time: datetime | None = None
+    received_at: datetime | None = None
+    raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def close_time(self) -> datetime:
+        """Begin of the next candle."""
+        return after(self.open_time, self.interval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRate:
+    """What longs pay shorts at `next_time`, as a fraction."""
+
+    exchange: str
+    symbol: str
+    rate: Decimal
+    next_time: datetime | None = None
+    interval_hours: int | None = None
+    mark_price: Decimal | None = None
+    time: datetime | None = None
+    received_at: datetime | None = None
+    raw: Any = field(default=None, repr=False, compare=False)
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w", "1M")
+
+
+def after(open_time: datetime, interval: str) -> datetime:
+    """Begin of the candle that follows the one opened at `open_time`."""
+    if interval == "1M":
+        years, month = divmod(open_time.month, 12)
+        return datetime(open_time.year + years, month + 1, 1, tzinfo=UTC)
+    return open_time + timedelta(seconds=int(interval[:-1]) * SECONDS[interval[-1]])
+
+
+class Level(NamedTuple):
+    """Price in quote asset, quantity in base asset."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+class Levels(Sequence[Level]):
+    """One side of a book, best first. A level becomes Decimals when it is first read."""
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, cells: list[Cell]) -> None:
+        self._cells = cells
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @overload
+    def __getitem__(self, index: int) -> Level: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Level]: ...
+    def __getitem__(self, index: int | slice) -> Level | Sequence[Level]:
+        if isinstance(index, slice):
+            return [cell[2] or _read(cell) for cell in self._cells[index]]
+        cell = self._cells[index]
+        return cell[2] or _read(cell)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # compared by value, and building it to hash it helps nobody
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{plain(price)} x {plain(quantity)}" for price, quantity in self[:3])
+        more = f", … {len(self) - 3} more" if len(self) > 3 else ""
+        return f"[{shown}{more}]"
+
+    def __reduce__(self) -> tuple[type[Levels], tuple[list[Cell]]]:
+        return Levels, ([[cell[0], cell[1], None] for cell in self._cells],)
+
+
+def _read(cell: Cell) -> Level:
+    # Two threads may both build it: the value is the same and the assignment is atomic.
+    level: Level = Level(Decimal(cell[0]), Decimal(cell[1]))
+    cell[2] = level
+    return level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Bids and asks at one moment, best first. `sequence` is the exchange's update id."""
+
+    exchange: str
+    symbol: str
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    sequence: int
+    is_valid: bool = True
+    source: Source = Source.REST
+    time: datetime | None = None
+    received_at: datetime | None = None
+    raw: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def best_bid(self) -> Level | None:
+        """Highest bid, None if there is none."""
+        return self.bids[0] if self.bids else None
+
+    @property
+    def best_ask(self) -> Level | None:
+        """Lowest ask, None if there is none."""
+        return self.asks[0] if self.asks else None
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Middle of the best prices, None without both."""
+        return _mid(self.bids[0].price, self.asks[0].price) if self.bids and self.asks else None
+
+    @property
+    def spread(self) -> Decimal | None:
+        """Best ask minus best bid, None without both."""
+        return self.asks[0].price - self.bids[0].price if self.bids and self.asks else None
+
+    def vwap(self, side: Side | str, quantity: Money) -> Decimal | None:
+        """Average price of buying or selling `quantity` now; None if the book is too thin.
+
+        Raises:
+            InvalidArgument: the side, or a quantity that is not above zero.
+        """
+        return vwap(self._against(side), positive(quantity, "quantity"))
+
+    def quantity_to(self, side: Side | str, price: Money) -> Decimal:
+        """What can be bought (sold) now at `price` or better."""
+        limit = positive(price, "price")
+        levels = self._against(side)
+        if levels is self.asks:
+            return sum((level.quantity for level in levels if level.price <= limit), ZERO)
+        return sum((level.quantity for level in levels if level.price >= limit), ZERO)
+
+    def draw(self, rows: int = 5) -> str:
+        """The best `rows` of both sides as a picture for the terminal."""
+        return draw(self.bids[:rows], self.asks[:rows])
+
+    def _against(self, side: Side | str) -> Sequence[Level]:
+        return self.asks if choose(Side, side, "side") is Side.BUY else self.bids
+
+
+def vwap(levels: Sequence[Level], quantity: Decimal) -> Decimal | None:
+    """Average price of taking `quantity` from `levels`, best first; None if they hold less."""
+    left, paid = quantity, ZERO
+    for level in levels:
+        taken = min(left, level.quantity)
+        left -= taken
+        paid += taken * level.price
+        if not left:
+            return paid / quantity
+    return None
+
+
+def _mid(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
+    return None if bid is None or ask is None else (bid + ask) / 2
+
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_WIDTH = 24
+
+
+def draw(bids: Sequence[Level], asks: Sequence[Level]) -> str:
+    """Depth as bars of block characters, asks above bids."""
+    levels = [*bids, *asks]
+    if not levels:
+        return "(empty book)"
+    most = max(level.quantity for level in levels)
+    price_width = max(len(plain(level.price)) for level in levels)
+    quantity_width = max(len(plain(level.quantity)) for level in levels)
+
+    def row(level: Level) -> str:
+        eighths = int(level.quantity / most * _WIDTH * 8) if most else 0
+        bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+        return f"{plain(level.price):>{price_width}}  {plain(level.quantity):>{quantity_width}} {bar}".rstrip()
+
+    return "\n".join([*(row(level) for level in reversed(asks)), _middle(bids, asks), *(row(level) for level in bids)])
+
+
+def _middle(bids: Sequence[Level], asks: Sequence[Level]) -> str:
+    if not bids or not asks:
+        return "      — one-sided —"
+    spread, mid = asks[0].price - bids[0].price, (asks[0].price + bids[0].price) / 2
+    return f"      — spread {plain(spread)} ({spread / mid * 10_000:.1f} bp) —"

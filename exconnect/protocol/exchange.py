@@ -1,0 +1,140 @@
+"""What an exchange is to the engine: one frozen record, filled in by `exchanges/<name>/__init__.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from exconnect.model.enums import Capability, MarketType
+
+if TYPE_CHECKING:
+    from exconnect.config import Endpoints
+    from exconnect.model.account import Balances, Fees
+    from exconnect.model.instrument import Instrument
+    from exconnect.model.market import Book, Candle, Ticker, Trade
+    from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
+    from exconnect.protocol.book import Sequencer
+    from exconnect.protocol.call import Call, Failure, Pool, Request, Response, Usage
+    from exconnect.protocol.session import BookUpdate, Session
+    from exconnect.protocol.signing import Signer
+
+Lookup = Callable[[str], "Instrument | None"]  # by the exchange's own symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market of an exchange: spot, or perpetuals."""
+
+    type: MarketType
+    prefix: str  # path below which its calls live
+    stream_path: str
+    book_depths: tuple[int, ...]  # levels a side that a snapshot, or a book topic, can have; ascending
+    intervals: frozenset[str]  # candle intervals it offers
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the exchange lists, and the limits it announces with it."""
+
+    instruments: tuple[Instrument, ...]
+    pools: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPermissions:
+    """What an API key may do, as far as the exchange tells."""
+
+    can_trade: bool
+    can_withdraw: bool | None = None
+    details: str = ""
+
+
+class Rest(Protocol):
+    """The calls of an exchange's `rest.py`; the module is the object. Names are the client's, times are ms."""
+
+    PAGE: Mapping[str, int]  # most items of one page: trades candles orders fills
+
+    def time(self) -> Call[int]:
+        """The exchange's clock, ms."""
+
+    def instruments(self, exchange_symbols: Sequence[str]) -> Call[Listing]:
+        """Those named, or all."""
+
+    def fetch_ticker(self, instrument: Instrument) -> Call[Ticker]: ...
+    def fetch_tickers(self, instruments: Sequence[Instrument], lookup: Lookup) -> Call[dict[str, Ticker]]:
+        """Those named, or all; by unified symbol."""
+
+    def fetch_book(self, instrument: Instrument, depth: int) -> Call[Book]: ...
+    def book_snapshot(self, instrument: Instrument, depth: int) -> Call[BookUpdate]:
+        """For a `BookBuilder`."""
+
+    def fetch_trades(self, instrument: Instrument, from_id: str | None, limit: int) -> Call[list[Trade]]: ...
+    def first_trade_id(self, instrument: Instrument, start: int) -> Call[str | None]:
+        """Id of the first trade at or after `start`, None if there is none."""
+
+    def fetch_candles(
+        self, instrument: Instrument, interval: str, *, start: int | None, end: int | None, limit: int, at: int
+    ) -> Call[list[Candle]]:
+        """`start` in, `end` out; `at` is the exchange's time, which tells whether a candle is closed."""
+
+    def fetch_balances(self) -> Call[Balances]: ...
+    def fetch_fees(self, instrument: Instrument) -> Call[Fees]: ...
+    def permissions(self) -> Call[KeyPermissions]: ...
+    def fetch_order(
+        self, instrument: Instrument, *, client_order_id: str | None, order_id: str | None
+    ) -> Call[Order]: ...
+    def fetch_open_orders(self, instrument: Instrument | None, lookup: Lookup) -> Call[list[Order]]: ...
+    def fetch_orders(
+        self, instrument: Instrument, *, start: int | None, end: int | None, from_id: str | None, limit: int
+    ) -> Call[list[Order]]: ...
+    def fetch_fills(
+        self,
+        instrument: Instrument,
+        *,
+        order_id: str | None,
+        start: int | None,
+        end: int | None,
+        from_id: str | None,
+        limit: int,
+    ) -> Call[list[Fill]]: ...
+    def place_order(self, command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[Order]: ...
+    def validate_order(self, command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[None]: ...
+    def amend_order(self, order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
+        """The call whose `client_order_id` is the order's own (amended in place) or `new_id` (replaced)."""
+
+    def cancel_order(self, instrument: Instrument, *, client_order_id: str, order_id: str | None) -> Call[Order]: ...
+    def cancel_all_orders(self, instrument: Instrument) -> Call[list[Order]]: ...
+    def raw(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        *,
+        signed: bool,
+        cost: int,
+        decode: Callable[[Response], object],
+    ) -> Call[object]:
+        """Any endpoint."""
+
+
+Sign = Callable[["Request", "Signer", int, int | None], "Request"]  # request, signer, time in ms, recv window in ms
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange: addresses, markets, limits, and the pure functions that speak its language."""
+
+    name: str
+    endpoints: Mapping[str, Endpoints]  # by environment name: live, testnet, demo
+    markets: Mapping[MarketType, Market]
+    pools: tuple[Pool, ...]
+    capabilities: frozenset[Capability]
+    rest: Rest
+    sign: Sign
+    encode: Callable[[Request], Request]  # a public request: params into the query
+    error: Callable[[Response], Failure | None]
+    usage: Callable[[Response], Usage]
+    session: Callable[[Market], Session]
+    sequencer: Callable[[Market], Sequencer]
+    parse_symbol: Callable[[str], str | None]  # unified → exchange symbol, None if it cannot be one

@@ -1,0 +1,111 @@
+"""The state machine of one websocket: what to send when, and what the frames that come in mean.
+
+A `Session` never touches a socket or a clock. A feed hands it every frame with the time, sends what it asks
+for, and passes on the events it makes; a test does the same with plain lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from exconnect.model.market import Candle, Ticker, Trade
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exconnect.protocol.call import Call
+
+
+class Topic(NamedTuple):
+    """One subscription: `kind` is `"book"`, `"ticker"`, `"trade"` or `"candle"` (with its interval)."""
+
+    kind: str
+    symbol: str
+    exchange_symbol: str
+    interval: str = ""
+
+
+class BookUpdate(NamedTuple):
+    """A change of a book, or all of it. Levels are [price, quantity] texts; quantities are absolute, zero removes."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+    bids: Sequence[Sequence[str]]
+    asks: Sequence[Sequence[str]]
+    time_ms: int | None
+    received_at: datetime
+    is_snapshot: bool = False
+    previous_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """The exchange confirmed these subscriptions."""
+
+    topics: frozenset[Topic]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The exchange refused these subscriptions, and nothing else."""
+
+    topics: frozenset[Topic]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The exchange is about to close the connection: open another one."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a kind that we do not know; counted, never an error."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a submitted call: `result` as decoded JSON, or the error."""
+
+    id: str
+    result: Any = None
+    error: Exception | None = None
+
+
+Event = BookUpdate | Trade | Ticker | Candle | Acked | Refused | Closing | Unknown | Reply
+
+
+class Session(Protocol):
+    """One connection's conversation with an exchange. `now` is seconds on a steady clock, `at` exchange time in ms."""
+
+    def route(self) -> str | Call[str]:
+        """Path to connect to (below the base URL), or the call that yields it."""
+
+    def opened(self, now: float, at: int) -> list[str]:
+        """The connection is up: forget the last one; frames to send first."""
+
+    def want(self, topics: frozenset[Topic]) -> None:
+        """The whole set of subscriptions from now on; `due` sends what is missing or too much."""
+
+    def receive(self, text: str, now: float, received_at: datetime) -> Sequence[Event]:
+        """What a frame means.
+
+        Raises:
+            MalformedMessage: it makes no sense; the session itself is unharmed.
+        """
+
+    def pinged(self, now: float) -> None:
+        """A ping came; the transport has answered it."""
+
+    def due(self, now: float, at: int) -> tuple[list[str], float]:
+        """Frames to send now (subscriptions, pings, within the exchange's pace), and when to ask again."""
+
+    def overdue(self, now: float) -> str | None:
+        """Why this connection must be given up (an answer is missing, it is silent), or None."""
