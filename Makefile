@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := mock,crypto,cli,socks
 JOBS ?= 2
-PIP_FLAGS := --quiet --disable-pip-version-check
+PIP_FLAGS := -qq --disable-pip-version-check
 
 # What differs from one interpreter to the next shows without sockets, interop and the architecture.
 UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network"
@@ -22,8 +22,7 @@ $(VENV)/.run: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Setting up $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
-	@# setuptools warns of every editable install that it is one
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[$(EXTRAS)]"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[$(EXTRAS)]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
