@@ -1,0 +1,100 @@
+"""Binance spot, as wire/binance.md of the project describes it: one object that a driver feeds with values and time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from exconnect.mock.http import Response
+from exconnect.mock.limits import Window
+from exconnect.mock.steps import Reset, SocketRules
+
+from .auth import Keys
+from .rest import Rest
+from .session import MarketSession
+from .streams import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from exconnect.mock.faults import Fault
+    from exconnect.mock.http import Request
+    from exconnect.mock.steps import Session, Step
+    from exconnect.mock.world import World
+
+CONNECTIONS = (300, 300)
+KINDS = ("hmac", "rsa", "ed25519")
+
+
+@dataclass(slots=True)
+class Binance:
+    """The exchange. ``rules`` may be replaced while it runs (shorter pings, a shorter life)."""
+
+    world: World
+    seed: int
+    limits: Mapping[str, tuple[int, int]] | None = None
+    rules: SocketRules = field(default_factory=SocketRules)
+    keys: Keys = field(init=False)
+    hub: Hub = field(init=False)
+    rest: Rest = field(init=False)
+    _attempts: Window = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = Keys(self.seed)
+        self.hub = Hub(self.world, self.world.started_ms)
+        self.rest = Rest(self.world, self.keys, self.advance, self.limits)
+        self._attempts = Window(*CONNECTIONS)
+
+    def advance(self, now_ms: int) -> None:
+        """Other people and periodic messages, in the order of their times."""
+        while self.hub.next_ms() <= now_ms:
+            self.world.advance(self.hub.next_ms())
+            self.hub.tick()
+        self.world.advance(now_ms)
+
+    def next_ms(self) -> float:
+        return min(self.hub.next_ms(), self.world.next_ms())
+
+    def restart_clock(self, now_ms: int, activity: float) -> None:
+        """The clock or the activity was set: nothing is made up for."""
+        self.hub.restart(now_ms)
+        self.world.retune(activity, now_ms)
+
+    def serve(self, request: Request, now_ms: int) -> Generator[Step, int, None]:
+        return self.rest.serve(request, now_ms)
+
+    def open(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response | Reset:
+        kind = "private" if request.path.startswith("/ws-api") else "public"
+        refusal = self.world.faults.lasting("refuse", kind, now_ms)
+        if refusal is not None:
+            self.world.faults.fire(refusal)
+            return Reset()
+        if self._attempts.would_exceed(1, now_ms):
+            self.world.record.violation("over a limit: connections")
+            return Response(429, "")
+        self._attempts.add(1, now_ms)
+        return self._session(request, outbox)
+
+    def _session(self, request: Request, outbox: Callable[[str], None]) -> Session | Response:
+        path = request.path.rstrip("/")
+        if path == "/stream":
+            names = dict(parse_qsl(request.query)).get("streams", "")
+            return MarketSession(self.hub, outbox, _split(names), is_combined=True)
+        if path == "/ws" or path.startswith("/ws/"):
+            return MarketSession(self.hub, outbox, _split(unquote(path.removeprefix("/ws"))), is_combined=False)
+        return Response(404, "")
+
+    def on_fault(self, fault: Fault, now_ms: int) -> None:
+        if fault.plan.name == "lag":
+            self.world.lag(fault, now_ms)
+            return
+        fault.until_ms = now_ms + int(fault.plan.seconds * 1000)
+        self.world.faults.fire(fault)
+
+    def on_violation(self, text: str) -> None:
+        self.world.record.violation(text)
+
+
+def _split(names: str) -> list[str]:
+    return [name for name in names.split("/") if name]

@@ -1,0 +1,228 @@
+"""The mock exchange as its user sees it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from exconnect.config import Credentials, Endpoints
+
+from .binance import Binance
+from .binance.auth import HmacKey
+from .faults import Fault, Faults
+from .fixed import decimal, scaled
+from .ledger import Ledger
+from .market import DEFAULT_BALANCES, DEFAULT_SYMBOLS
+from .threads import wall_ms
+from .world import Setup, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from decimal import Decimal
+    from types import TracebackType
+
+    from .server import Server
+
+    Amount = Decimal | str | int
+
+EXCHANGES = ("binance",)
+STOP_WITHIN = 1.5
+
+
+class MockExchange:
+    """A true exchange on loopback: REST and sockets in the exchange's own dialect, deterministic by ``seed``.
+
+    Making one does nothing; ``start`` or ``with`` opens the port. ``symbols``: symbol → start price. ``balances``:
+    asset → amount. ``activity``: other people's events per second and symbol; 0: a still book. ``clock_offset``:
+    seconds by which its clock is ahead. ``limits``: name → (count, seconds), names ``request_weight`` and ``orders``.
+
+    Raises: ValueError for an exchange, symbol or limit that does not exist.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        exchange: str = "binance",
+        *,
+        seed: int = 0,
+        port: int = 0,
+        symbols: Mapping[str, Amount] | None = None,
+        balances: Mapping[str, Amount] | None = None,
+        activity: float = 20.0,
+        clock_offset: float = 0.0,
+        limits: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        if exchange not in EXCHANGES:
+            message = f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}"
+            raise ValueError(message)
+        self.exchange = exchange
+        self.seed = seed
+        self._lock = threading.RLock()
+        self._activity = float(activity)
+        self._clock_offset = float(clock_offset)
+        self._port = port
+        self._pid: int | None = None
+        self._server: Server | None = None
+        self._state_dir: Path | None = None
+        self.faults = Faults(self._on_fault)
+        """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
+        setup = Setup(symbols or DEFAULT_SYMBOLS, balances or DEFAULT_BALANCES, seed, self._activity, self._now_ms())
+        self._core = Binance(World(setup, self.faults), seed, limits)
+        self.ledger = Ledger(self._core.world, self._lock, self._connections)
+        """The truth, read-only."""
+
+    # Life
+
+    def start(self) -> Self:
+        """Opens the port and starts its threads; nothing if it runs already. Raises: OSError, if the port is taken."""
+        if self._server is None:
+            from .server import Server  # noqa: PLC0415 (brings the websockets library)
+
+            with self._lock:
+                self._core.restart_clock(self._now_ms(), self._activity)
+            server = Server(self._core, self._lock, self._now_ms, self._port)
+            self._port = server.start()
+            self._server = server
+            self._pid = os.getpid()
+            self._state_dir = Path(tempfile.mkdtemp(prefix="exconnect-mock-"))
+            self._core.rest.elsewhere = f"{self.rest_url}/elsewhere"
+        return self
+
+    def stop(self) -> None:
+        """Closes everything within two seconds, whatever hangs. In a forked child, and a second time: nothing."""
+        server, self._server = self._server, None
+        if server is None or self._pid != os.getpid():
+            return
+        server.stop(STOP_WITHIN)
+        if self._state_dir is not None:
+            shutil.rmtree(self._state_dir, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = self.rest_url if self._port else "not started"
+        return f"<MockExchange {self.exchange} seed={self.seed} {where}>"
+
+    # Addresses
+
+    @property
+    def rest_url(self) -> str:
+        """Base URL of REST."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def stream_url(self) -> str:
+        """Base URL of market streams (``/ws``, ``/stream``)."""
+        return f"ws://127.0.0.1:{self._port}"
+
+    @property
+    def private_url(self) -> str:
+        """Base URL of the WebSocket API (``/ws-api/v3``)."""
+        return self.stream_url
+
+    @property
+    def url(self) -> str:
+        """What ``Client(environment=…)`` takes, in any process."""
+        return f"{self.rest_url} {self.stream_url} {self.private_url}"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The same as a record."""
+        return Endpoints(self.rest_url, self.stream_url, self.private_url)
+
+    @property
+    def state_dir(self) -> Path:
+        """A temporary directory, removed by ``stop``. Raises: RuntimeError before ``start``."""
+        if self._state_dir is None:
+            message = "the mock exchange has not been started"
+            raise RuntimeError(message)
+        return self._state_dir
+
+    def credentials(self, kind: str = "hmac") -> Credentials:
+        """A key that may trade: ``hmac``, ``rsa`` or ``ed25519``. Raises: ValueError."""
+        with self._lock:
+            name, key = self._core.keys.key(kind)
+        if isinstance(key, HmacKey):
+            return Credentials(name, key.secret)
+        return Credentials(name, private_key=key.pem)
+
+    def env(self) -> dict[str, str]:
+        """Environment variables with which another process needs only ``Client("binance")``."""
+        with self._lock:
+            name, key = self._core.keys.key("hmac")
+        prefix = f"EXCONNECT_{self.exchange.upper()}"
+        return {
+            f"{prefix}_ENVIRONMENT": self.url,
+            f"{prefix}_API_KEY": name,
+            f"{prefix}_API_SECRET": key.secret,
+            "EXCONNECT_STATE_DIR": str(self.state_dir),
+        }
+
+    # Other people and time
+
+    @property
+    def activity(self) -> float:
+        """Other people's events per second and symbol."""
+        return self._activity
+
+    @activity.setter
+    def activity(self, rate: float) -> None:
+        with self._lock:
+            self._activity = float(rate)
+            self._core.world.retune(self._activity, self._now_ms())
+        self._wake()
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which its clock is ahead of this machine's."""
+        return self._clock_offset
+
+    @clock_offset.setter
+    def clock_offset(self, seconds: float) -> None:
+        with self._lock:
+            self._clock_offset = float(seconds)
+            self._core.restart_clock(self._now_ms(), self._activity)
+        self._wake()
+
+    def execute(self, symbol: str, side: str, quantity: Amount, *, price: Amount | None = None) -> Decimal:
+        """An outsider takes liquidity now, not worse than ``price``, the user's resting orders too.
+
+        Gives the quantity that traded. Raises: KeyError for an unknown symbol, ValueError for a wrong side.
+        """
+        if side not in {"buy", "sell"}:
+            message = f"side={side!r}: one of buy, sell"
+            raise ValueError(message)
+        with self._lock:
+            now_ms = self._now_ms()
+            self._core.advance(now_ms)
+            limit = 0 if price is None else scaled(price)
+            traded = self._core.world.engine.execute(symbol, side, scaled(quantity), limit, now_ms)
+            self._core.world.settle()
+        return decimal(traded)
+
+    # Inside
+
+    def _now_ms(self) -> int:
+        return wall_ms(self._clock_offset)
+
+    def _connections(self, kind: str) -> int:
+        return self._server.connections(kind) if self._server else 0
+
+    def _wake(self) -> None:
+        if self._server:
+            self._server.wake()
+
+    def _on_fault(self, fault: Fault) -> None:
+        with self._lock:
+            self._core.on_fault(fault, self._now_ms())
+        if self._server and fault.plan.name in {"disconnect", "refuse"}:
+            self._server.hang_up(fault.plan.on)

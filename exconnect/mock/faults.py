@@ -1,0 +1,182 @@
+"""Faults: what shall go wrong, how often, and a way to wait until it has."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REST = frozenset({"reset", "hang", "delay", "status", "garbage", "redirect"})
+LAG = frozenset({"lag"})
+SOCKET = frozenset({"disconnect", "refuse", "silence"})
+MESSAGE = frozenset({"gap", "duplicate", "reorder", "malformed", "cross"})
+LASTING = LAG | SOCKET
+_POINTS = frozenset({"before_accept", "after_accept"})
+_SOCKETS = frozenset({"public", "private", "*"})
+_KINDS = frozenset({"book", "trade", "ticker", "order", "*"})
+_READS = frozenset({"fetch_order", "fetch_open_orders", "fetch_fills", "*"})
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """What was asked for."""
+
+    name: str
+    on: str = "*"
+    at: str = "after_accept"
+    after: int = 0
+    times: int | None = 1
+    seconds: float = 0.0
+    count: int = 1
+    status: int = 503
+    code: int | None = None
+    retry_after: float | None = None
+    symbol: str | None = None
+
+    def check(self) -> None:
+        """Raises: ValueError with the choices."""
+        _one_of("name", self.name, REST | LAG | SOCKET | MESSAGE)
+        _one_of("at", self.at, _POINTS)
+        for names, choices in ((LAG, _READS), (SOCKET, _SOCKETS), (MESSAGE, _KINDS)):
+            if self.name in names:
+                _one_of("on", self.on, choices)
+
+
+@dataclass(eq=False, slots=True)
+class Fault:
+    """One fault; ``fired`` says how often it has acted."""
+
+    plan: FaultPlan
+    _owner: Faults
+    _seen: int = 0
+    _fired: int = 0
+    _burst: int = 0
+    until_ms: int = 0
+
+    @property
+    def fired(self) -> int:
+        """How often it has acted."""
+        return self._fired
+
+    def wait(self, timeout: float) -> bool:
+        """Until it has fired (True), at most ``timeout`` seconds."""
+        changed = self._owner.changed
+        with changed:
+            return changed.wait_for(lambda: self._fired > 0, timeout)
+
+    def remove(self) -> None:
+        """From now on it does nothing."""
+        self._owner.remove(self)
+
+    def __repr__(self) -> str:
+        return f"<Fault {self.plan.name} on={self.plan.on} fired={self._fired}>"
+
+    def _is_spent(self) -> bool:
+        plan = self.plan
+        return plan.times is not None and self._fired >= plan.times and not self._burst
+
+
+@dataclass(eq=False, slots=True)
+class Faults:
+    """The faults of one exchange. ``act`` is told of those that concern sockets and read models at once."""
+
+    act: Callable[[Fault], None]
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    _active: list[Fault] = field(default_factory=list)
+
+    def add(  # noqa: PLR0913
+        self,
+        name: str,
+        *,
+        on: str = "*",
+        at: str = "after_accept",
+        after: int = 0,
+        times: int | None = 1,
+        seconds: float = 0.0,
+        count: int = 1,
+        status: int = 503,
+        code: int | None = None,
+        retry_after: float | None = None,
+        symbol: str | None = None,
+    ) -> Fault:
+        """Skips ``after`` matches, then acts on ``times`` of them (None: until removed).
+
+        Raises: ValueError for a name, ``on`` or ``at`` that does not exist.
+        """
+        plan = FaultPlan(name, on, at, after, times, seconds, count, status, code, retry_after, symbol)
+        plan.check()
+        fault = Fault(plan, self)
+        with self.changed:
+            self._active.append(fault)
+        if name in LASTING:
+            self.act(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Removes all."""
+        with self.changed:
+            self._active.clear()
+
+    def remove(self, fault: Fault) -> None:
+        with self.changed:
+            if fault in self._active:
+                self._active.remove(fault)
+
+    def request(self, operation: str) -> Fault | None:
+        """The fault that this request meets, if any; it then counts as fired."""
+        if not self._active:
+            return None
+        return self._take(lambda plan: plan.name in REST and plan.on in {"*", operation}, burst=False)
+
+    def message(self, kind: str, symbol: str | None) -> Fault | None:
+        """The fault that the next message of this kind meets, if any."""
+        if not self._active:
+            return None
+        return self._take(
+            lambda plan: plan.name in MESSAGE and plan.on in {"*", kind} and plan.symbol in {None, symbol}, burst=True
+        )
+
+    def lasting(self, name: str, on: str, now_ms: int) -> Fault | None:
+        """A fault of this name that holds now for ``on``."""
+        for fault in self._active:
+            plan = fault.plan
+            if plan.name == name and plan.on in {"*", on} and now_ms < fault.until_ms:
+                return fault
+        return None
+
+    def fire(self, fault: Fault) -> None:
+        """Counts one act."""
+        with self.changed:
+            fault._fired += 1  # noqa: SLF001
+            self.changed.notify_all()
+
+    def _take(self, matches: Callable[[FaultPlan], bool], *, burst: bool) -> Fault | None:
+        with self.changed:
+            for fault in list(self._active):
+                if matches(fault.plan) and self._due(fault, burst=burst):
+                    return fault
+        return None
+
+    def _due(self, fault: Fault, *, burst: bool) -> bool:
+        """Whether this match is one to act on. Caller holds the lock."""
+        if fault._burst:  # noqa: SLF001
+            fault._burst -= 1  # noqa: SLF001
+        else:
+            fault._seen += 1  # noqa: SLF001
+            if fault._seen <= fault.plan.after:  # noqa: SLF001
+                return False
+            fault._fired += 1  # noqa: SLF001
+            fault._burst = fault.plan.count - 1 if burst else 0  # noqa: SLF001
+            self.changed.notify_all()
+        if fault._is_spent():  # noqa: SLF001
+            self._active.remove(fault)
+        return True
+
+
+def _one_of(argument: str, value: str, choices: frozenset[str]) -> None:
+    if value not in choices:
+        message = f"{argument}={value!r}: one of {', '.join(sorted(choices))}"
+        raise ValueError(message)

@@ -1,0 +1,44 @@
+"""Money as integers in units of 10⁻⁸: exact, fast, and not the arithmetic of the code under test."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+SCALE = 10**8
+DECIMALS = 8
+_PLAIN = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
+
+
+def text(value: int) -> str:
+    """``123456789`` → ``"1.23456789"``: always eight decimals, as the exchange writes them."""
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    whole, fraction = divmod(value, SCALE)
+    return f"{sign}{whole}.{fraction:08d}"
+
+
+def decimal(value: int) -> Decimal:
+    """The exact Decimal, without trailing zeros and without an exponent."""
+    number = Decimal(value).scaleb(-DECIMALS)
+    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
+
+
+def scaled(value: Decimal | str | int) -> int:
+    """Exact, from a trusted side of the program. Raises: ValueError beyond eight decimals."""
+    number = Decimal(value).scaleb(DECIMALS)
+    whole = int(number)
+    if whole != number:
+        message = f"{value} has more than {DECIMALS} decimals"
+        raise ValueError(message)
+    return whole
+
+
+def split(written: str) -> tuple[str, str] | None:
+    """The digits before and after the point of a plain number; None if it is anything else."""
+    match = _PLAIN.fullmatch(written)
+    return (match[1], (match[2] or "").rstrip("0")) if match else None
+
+
+def times(price: int, quantity: int) -> int:
+    """Price × quantity; exact when both keep to their tick and lot (their decimals sum to eight at most)."""
+    return price * quantity // SCALE

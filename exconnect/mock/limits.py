@@ -1,0 +1,116 @@
+"""Rate limits: fixed windows aligned to the clock, and the ban of those who do not listen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PATIENCE = 2
+FIRST_BAN_MS = 120_000
+LONGEST_BAN_MS = 3 * 86_400_000
+
+
+@dataclass(slots=True)
+class Window:
+    """``limit`` per ``seconds``; the count begins anew whenever the clock passes a multiple of ``seconds``."""
+
+    limit: int
+    seconds: int
+    _count: int = 0
+    _index: int = -1
+
+    def used(self, now_ms: int) -> int:
+        """The count of the window that holds this moment."""
+        index = now_ms // (self.seconds * 1000)
+        if index != self._index:
+            self._index, self._count = index, 0
+        return self._count
+
+    def add(self, amount: int, now_ms: int) -> None:
+        """Counts; a negative amount gives back, never below zero."""
+        self._count = max(0, self.used(now_ms) + amount)
+
+    def would_exceed(self, amount: int, now_ms: int) -> bool:
+        return self.used(now_ms) + amount > self.limit
+
+    def ends_ms(self, now_ms: int) -> int:
+        """When the next window begins."""
+        length = self.seconds * 1000
+        return (now_ms // length + 1) * length
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A refusal: wait until ``until_ms``; ``window`` says which limit, None for a ban."""
+
+    until_ms: int
+    window: Window | None = None
+
+
+@dataclass(slots=True)
+class Gate:
+    """The limits of one address: what it has used, and whether it is shut out."""
+
+    windows: Sequence[Window]
+    on_violation: Callable[[str], None]
+    _closed_until_ms: int = 0
+    _ignored: int = 0
+    _banned_until_ms: int = 0
+    _bans: int = 0
+
+    def admit(self, weights: Sequence[int], now_ms: int) -> Limited | None:
+        """None lets pass (and counts nothing yet); knocking at a closed gate is a violation and leads to a ban."""
+        if now_ms < self._banned_until_ms:
+            self.on_violation("a request during a ban")
+            return Limited(self._banned_until_ms)
+        if now_ms < self._closed_until_ms:
+            return self._ignore(now_ms)
+        for window, weight in zip(self.windows, weights, strict=True):
+            if window.would_exceed(weight, now_ms):
+                self.on_violation(f"over a limit: {window.limit} per {window.seconds} s")
+                self._closed_until_ms, self._ignored = window.ends_ms(now_ms), 0
+                return Limited(self._closed_until_ms, window)
+        return None
+
+    def count(self, weights: Sequence[int], now_ms: int) -> None:
+        for window, weight in zip(self.windows, weights, strict=True):
+            window.add(weight, now_ms)
+
+    def _ignore(self, now_ms: int) -> Limited:
+        self.on_violation("a request before Retry-After had passed")
+        self._ignored += 1
+        if self._ignored <= PATIENCE:
+            return Limited(self._closed_until_ms, self.windows[0])
+        ban = min(FIRST_BAN_MS * 4**self._bans, LONGEST_BAN_MS)
+        self._bans += 1
+        self._banned_until_ms = now_ms + ban
+        return Limited(self._banned_until_ms)
+
+    def is_banned(self, now_ms: int) -> bool:
+        return now_ms < self._banned_until_ms
+
+
+@dataclass(slots=True)
+class OrderCount:
+    """Unfilled orders of one account: every accepted one counts, its first fill gives back."""
+
+    windows: list[Window]
+    on_violation: Callable[[str], None]
+    _closed_until_ms: int = field(default=0)
+
+    def admit(self, amount: int, now_ms: int) -> Window | None:
+        """The window that is full, or None."""
+        for window in self.windows:
+            if window.would_exceed(amount, now_ms):
+                early = now_ms < self._closed_until_ms
+                self.on_violation("an order before Retry-After had passed" if early else "over a limit: orders")
+                self._closed_until_ms = window.ends_ms(now_ms)
+                return window
+        return None
+
+    def add(self, amount: int, now_ms: int) -> None:
+        for window in self.windows:
+            window.add(amount, now_ms)
