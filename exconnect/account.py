@@ -1,0 +1,194 @@
+"""The private half of what may be asked: balances, fees, orders and fills, over REST."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from exconnect.errors import InvalidArgument, NotSupported
+from exconnect.market import MarketData, as_range, as_symbol, left_of
+from exconnect.model.account import Balances, Fees, Position
+from exconnect.model.order import Fill, Order, OrderRef, client_id_of, text_of
+from exconnect.model.values import When, ms_of
+from exconnect.protocol.pages import Page, Pages, State, resume
+
+if TYPE_CHECKING:
+    from exconnect.venue import Venue
+
+
+class AccountData(MarketData):
+    """What an account holds, pays, has ordered and was filled.
+
+    Besides what `MarketData` says, every method raises `ConfigurationError` without credentials, and
+    `AuthenticationError` or `PermissionDenied` when the exchange does not accept them.
+    """
+
+    @abstractmethod
+    def _private(self) -> Venue:
+        """This process's parts, for a call that needs a key."""
+
+    def fetch_balances(self, *, timeout: float | None = None) -> Balances:
+        """What is held, by asset; an asset that is not held reads as zero (Binance: `GET /api/v3/account`)."""
+        venue = self._private()
+        return venue.call(self._exchange.rest.fetch_balances(), self._timeout(timeout))
+
+    def fetch_fees(self, symbol: str, *, timeout: float | None = None) -> Fees:
+        """What a fill costs, as fractions (Binance: `GET /api/v3/account/commission`)."""
+        venue, left = self._private(), self._timeout(timeout)
+        return venue.call(self._exchange.rest.fetch_fees(venue.instrument(symbol, left)), left)
+
+    def fetch_positions(self, *symbols: str, timeout: float | None = None) -> list[Position]:
+        """Positions in perpetuals.
+
+        Raises:
+            NotSupported: this version trades spot only.
+        """
+        raise NotSupported("positions are for perpetuals, which this version does not have", {"capability": "futures"})
+
+    def fetch_order(
+        self,
+        order: OrderRef | None = None,
+        *,
+        symbol: str | None = None,
+        order_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """One order as the exchange has it now, by client order id or by the exchange's `order_id`.
+
+        Raises:
+            OrderNotFound: the exchange shows no such order. Right after placing this may be premature.
+            InvalidArgument: neither id was given, or no symbol and the order is not known here.
+        """
+        if (order is None) == (order_id is None):
+            raise InvalidArgument("give order (a client order id or an Order) or order_id", {"argument": "order"})
+        left, venue = self._timeout(timeout), self._private()
+        if order is None:
+            if symbol is None:
+                raise InvalidArgument("order_id goes with symbol", {"argument": "symbol"})
+            return venue.queries.order(None, text_of(order_id or "", "order_id"), symbol, left)
+        client_order_id, where, known = venue.desk.place_of(order, symbol)
+        return venue.queries.order(client_order_id, None if known is None else known.order_id, where, left)
+
+    def fetch_open_orders(self, symbol: str | None = None, *, timeout: float | None = None) -> list[Order]:
+        """Open orders of a symbol, or of the account; oldest first (Binance: `GET /api/v3/openOrders`)."""
+        return self._private().queries.open_orders(symbol, self._timeout(timeout))
+
+    def fetch_orders(
+        self,
+        symbol: str,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[Order]:
+        """One page of the history, oldest first: from `start`, else the newest (Binance: `GET /api/v3/allOrders`)."""
+        limit = self._limit(limit, "orders", "iter_orders")
+        since, until = as_range(start, end)
+        queries = self._private().queries
+        left = self._timeout(timeout)
+        return queries.orders(symbol, start=since, end=until, from_id=None, limit=limit, timeout=left)
+
+    def fetch_fills(
+        self,
+        symbol: str,
+        *,
+        order: OrderRef | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[Fill]:
+        """One page of the account's fills, oldest first (Binance: `GET /api/v3/myTrades`)."""
+        limit = self._limit(limit, "fills", "iter_fills")
+        since, until = as_range(start, end)
+        venue, left = self._private(), self._timeout(timeout)
+        whole = None
+        if order is not None:
+            whole = venue.desk.place_of(order, symbol)[2]
+            if whole is None or whole.order_id is None:
+                whole = self.fetch_order(client_id_of(order), symbol=symbol, timeout=timeout)
+        return venue.queries.fills(
+            symbol,
+            order=whole,
+            order_id=None if whole is None else whole.order_id,
+            start=since,
+            end=until,
+            from_id=None,
+            limit=limit,
+            timeout=left,
+        )
+
+    def iter_orders(
+        self,
+        symbol: str,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Order]:
+        """Every order with `start <= created_at < end`, ascending, once; see `Pages`."""
+        wait, most = self._timeout(timeout), self._exchange.rest.PAGE["orders"]
+
+        def fetch(state: State) -> Page[Order]:
+            queries = self._private().queries
+            where = {"start": None if state["from_id"] else state["start"], "end": None, "from_id": state["from_id"]}
+            found = queries.orders(state["symbol"], **where, limit=most, timeout=wait)
+            return _page(found, state, most, lambda order: order.created_at, _behind_order)
+
+        return Pages("iter_orders", _begin("iter_orders", symbol, start, end, limit, cursor), fetch, _behind_order)
+
+    def iter_fills(
+        self,
+        symbol: str,
+        *,
+        start: When | None = None,
+        end: When | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Fill]:
+        """Every fill of the account with `start <= time < end`, ascending, once; see `Pages`."""
+        wait, most = self._timeout(timeout), self._exchange.rest.PAGE["fills"]
+
+        def fetch(state: State) -> Page[Fill]:
+            queries = self._private().queries
+            where = {"start": None if state["from_id"] else state["start"], "end": None, "from_id": state["from_id"]}
+            found = queries.fills(state["symbol"], order=None, order_id=None, **where, limit=most, timeout=wait)
+            return _page(found, state, most, lambda fill: fill.time, _behind_fill)
+
+        return Pages("iter_fills", _begin("iter_fills", symbol, start, end, limit, cursor), fetch, _behind_fill)
+
+
+def _begin(
+    name: str, symbol: str, start: When | None, end: When | None, limit: int | None, cursor: str | None
+) -> State:
+    if cursor is not None:
+        return resume(name, cursor)
+    since, until = as_range(start, end)
+    return {
+        "symbol": as_symbol(symbol),
+        "start": since,
+        "end": until,
+        "from_id": "0" if since is None else None,
+        "left": left_of(limit),
+    }
+
+
+def _behind_order(state: State, order: Order) -> State:
+    return {**state, "from_id": str(int(order.order_id or 0) + 1)}
+
+
+def _behind_fill(state: State, fill: Fill) -> State:
+    return {**state, "from_id": str(int(fill.id) + 1)}
+
+
+def _page(
+    found: list[Any], state: State, most: int, time: Callable[[Any], Any], behind: Callable[[State, Any], State]
+) -> Page[Any]:
+    end = state["end"]
+    kept = [item for item in found if end is None or ms_of(time(item), "time") < end]
+    return kept, behind(state, kept[-1]) if len(kept) == most else None

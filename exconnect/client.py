@@ -1,0 +1,459 @@
+"""The blocking face: one `Client` per exchange and account, shared by as many threads as there are."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from exconnect.account import AccountData
+from exconnect.config import PREFIX, Credentials, Settings
+from exconnect.errors import ClientClosed, ConfigurationError, InvalidArgument, InvalidType, NotSupported
+from exconnect.market import as_symbol
+from exconnect.model.enums import Capability, Side
+from exconnect.model.health import Health
+from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
+from exconnect.model.values import Money
+from exconnect.raw import RawCalls
+from exconnect.stream import Stream
+from exconnect.trading.deadmans_switch import DeadMansSwitch
+from exconnect.trading.queries import OrderView
+from exconnect.venue import Plan, Venue, plan
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from exconnect.errors import ExconnectError
+    from exconnect.model.instrument import Instrument
+    from exconnect.protocol.exchange import Exchange
+    from exconnect.trading.desk import Desk
+    from exconnect.trading.risk import RiskCheck
+
+
+class Client(AccountData):
+    """An account on an exchange, over REST. Making one opens nothing; the first call does.
+
+    `Client("binance")` is enough for public data. Private calls need `credentials=` or the environment variables
+    `EXCONNECT_BINANCE_API_KEY` and `EXCONNECT_BINANCE_API_SECRET`. A client may be shared by all threads, survives
+    a fork (the child opens its own connections), and pickles as its settings if it holds no literal secret.
+
+    Args:
+        exchange: `"binance"`; see `exconnect.available()`.
+        environment: `"live"`, `"testnet"`, `"demo"`, base URLs (`REST [streams [private]]`), `Endpoints` or a
+            `MockExchange`. None: environment variables, else live.
+        credentials: who signs; None: the mock's own if `environment` is a mock, else environment variables.
+        account: label of the account. None: first 8 hex digits of the SHA-256 of the key id.
+        timeout: seconds in all for one call, waiting for budget, retries and finding out included.
+        recv_window_ms: validity of a signed request; None: chosen per call.
+        proxy: `"http://user:pw@host:port"`, `"socks5h://…"` or `"env"`; None: direct. Loopback is never proxied.
+        ca_file: extra CA bundle; verification cannot be switched off.
+        risk: checks that an order must pass, in this order.
+        journal: where order intents are written down; None: nowhere.
+        durability: what the journal survives: `"process"` or `"power"`.
+        budget: where the rate budget lives.
+        budget_share: the part of every limit that this process may use.
+        read_only: refuse to place and amend.
+        metrics: a `Metrics` that hears of everything counted.
+
+    Raises:
+        ConfigurationError: a wrong value, with the choices.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        *,
+        environment: Any = None,
+        credentials: Credentials | None = None,
+        account: str | None = None,
+        timeout: float = 12.0,
+        recv_window_ms: int | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        risk: Sequence[RiskCheck] = (),
+        journal: str | os.PathLike[str] | None = "auto",
+        durability: str = "process",
+        budget: str = "memory",
+        budget_share: float = 1.0,
+        read_only: bool = False,
+        metrics: Any = None,
+    ) -> None:
+        given = Settings(
+            exchange,
+            environment=environment,
+            credentials=credentials,
+            account=account,
+            timeout=timeout,
+            recv_window_ms=recv_window_ms,
+            proxy=proxy,
+            ca_file=ca_file,
+            risk=tuple(risk) if isinstance(risk, (list, tuple)) else risk,
+            journal=journal,
+            durability=durability,
+            budget=budget,
+            budget_share=budget_share,
+            read_only=read_only,
+            metrics=metrics,
+        )
+        self._plan: Plan = plan(_over_file(given))
+        self._venues: dict[int, Venue] = {}
+        self._closed_in: set[int] = set()
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._orders = OrderView(self._desk, lambda: self._open().watchers)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The client that these settings describe."""
+        return cls(**{f.name: getattr(settings, f.name) for f in fields(settings)})
+
+    # ------------------------------------------------------------ what it is (no network)
+
+    @property
+    def exchange(self) -> str:
+        """Name of the exchange."""
+        return self._plan.exchange.name
+
+    @property
+    def account(self) -> str:
+        """Label of the account in client order ids."""
+        return self._plan.account
+
+    @property
+    def environment(self) -> str:
+        """`"live"`, `"testnet"`, `"demo"`, or the REST base URL."""
+        return self._plan.environment
+
+    @property
+    def settings(self) -> Settings:
+        """What it was made with; secrets are hidden."""
+        return self._plan.settings
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this exchange offers beyond the common ground; `"iceberg" in client.capabilities` works."""
+        return self._plan.exchange.capabilities
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """What is known of the listing, by symbol; empty before the first load."""
+        return self._open().host.instruments
+
+    @property
+    def orders(self) -> OrderView:
+        """What is known of the account's orders."""
+        return self._orders
+
+    @property
+    def journal(self) -> Path | None:
+        """Path of the journal; None: this version keeps none."""
+        return None
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether `halt()` is on."""
+        return self._open().account.switch.is_on
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close()` was called in this process."""
+        return os.getpid() in self._closed_in
+
+    def __repr__(self) -> str:
+        return f"Client({self.exchange!r}, environment={self.environment!r}, account={self.account!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        settings = replace(
+            self.settings,
+            environment=self._plan.endpoints if "://" in self.environment else self.environment,
+            credentials=self._plan.credentials,
+        )
+        settings.__reduce__()  # refuses, with a sentence, if there is a literal secret
+        return type(self).from_settings, (settings,)
+
+    # ------------------------------------------------------------ this process's parts
+
+    @property
+    def _exchange(self) -> Exchange:
+        return self._plan.exchange
+
+    def _open(self) -> Venue:
+        pid = os.getpid()
+        if pid in self._closed_in:
+            raise ClientClosed("the client was closed: make a new one", {"exchange": self.exchange})
+        venue = self._venues.get(pid)
+        return venue if venue is not None else self._venues.setdefault(pid, Venue(self._plan))
+
+    def _desk(self) -> Desk:
+        return self._open().desk
+
+    def _timeout(self, timeout: float | None) -> float:
+        if timeout is None:
+            return self.settings.timeout
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+            raise InvalidType("timeout must be seconds, as a number", {"argument": "timeout"})
+        if not timeout > 0:
+            raise InvalidArgument("timeout must be above 0", {"argument": "timeout"})
+        return float(timeout)
+
+    def _trading(self) -> Venue:
+        """For what changes money: open, not read-only, with a key."""
+        venue = self._open()
+        if self.settings.read_only:
+            raise NotSupported("this client is read_only: it neither places nor amends", {"exchange": self.exchange})
+        venue.need_credentials()
+        return venue
+
+    def _private(self) -> Venue:
+        venue = self._open()
+        venue.need_credentials()
+        return venue
+
+    # ------------------------------------------------------------ orders
+
+    def place_order(
+        self,
+        symbol: str,
+        side: Side | str,
+        quantity: Money | None = None,
+        *,
+        price: Money | None = None,
+        type: str = "limit",
+        quote_quantity: Money | None = None,
+        time_in_force: str | None = None,
+        post_only: bool = False,
+        stop_price: Money | None = None,
+        trailing_delta_bps: int | None = None,
+        iceberg_quantity: Money | None = None,
+        self_trade_prevention: str | None = None,
+        reduce_only: bool = False,
+        client_order_id: str | None = None,
+        idempotency_key: str | None = None,
+        extra: Mapping[str, str] | None = None,
+        validate_only: bool = False,
+        timeout: float | None = None,
+    ) -> Order:
+        """Send an order, once, and give what is known of it.
+
+        `quantity` is in base asset, `price` in quote asset; money is `Decimal`, text or int, never a float. A market
+        order is asked for with `type="market"`. The client order id exists before anything is sent and is in every
+        error. A lost reply is not an error yet: for what is left of `timeout` the order is looked for, never sent
+        again. Binance: `POST /api/v3/order`.
+
+        Raises:
+            InvalidArgument: a value that cannot be right; `UnknownSymbol`, `InvalidOrder` (names filter, limit, value
+                and nearest legal value).
+            InvalidType: a float for money; the message shows the fix.
+            RiskRejected: a risk check, or `TradingHalted`.
+            OrderRejected: the exchange refused; nothing was executed.
+            OutcomeUnknown: no answer until the deadline. Do not send it again: `error.resolve()` finds out.
+            TransportError: nothing was sent.
+        """
+        command = PlaceOrder(
+            symbol,
+            side,  # type: ignore[arg-type]  # PlaceOrder normalises what it is given
+            quantity,  # type: ignore[arg-type]
+            price=price,  # type: ignore[arg-type]
+            type=type,  # type: ignore[arg-type]
+            quote_quantity=quote_quantity,  # type: ignore[arg-type]
+            time_in_force=time_in_force,  # type: ignore[arg-type]
+            post_only=post_only,
+            stop_price=stop_price,  # type: ignore[arg-type]
+            trailing_delta_bps=trailing_delta_bps,
+            iceberg_quantity=iceberg_quantity,  # type: ignore[arg-type]
+            self_trade_prevention=self_trade_prevention,  # type: ignore[arg-type]
+            reduce_only=reduce_only,
+            client_order_id=client_order_id,
+            idempotency_key=idempotency_key,
+            extra=extra,
+        )
+        if validate_only:
+            self._need(Capability.VALIDATE_ORDER)
+            return self._trading().commands.validate(command, self._timeout(timeout))
+        return self._place(command, timeout)
+
+    def _place(self, command: PlaceOrder, timeout: float | None) -> Order:
+        left = self._timeout(timeout)
+        venue = self._trading()
+        if command.idempotency_key is not None:
+            raise ConfigurationError("idempotency_key needs a journal, which this version does not keep")
+        self._check_capabilities(command)
+        return venue.commands.place(command, left)
+
+    def _check_capabilities(self, command: PlaceOrder) -> None:
+        if command.type.is_conditional:
+            self._need(Capability.STOP_ORDERS)
+        if command.trailing_delta_bps is not None:
+            self._need(Capability.TRAILING_STOP)
+        if command.iceberg_quantity is not None:
+            self._need(Capability.ICEBERG)
+        if command.self_trade_prevention is not None:
+            self._need(Capability.SELF_TRADE_PREVENTION)
+        if command.quote_quantity is not None:
+            self._need(Capability.QUOTE_QUANTITY)
+        if command.reduce_only:
+            raise NotSupported("reduce_only is for perpetuals", {"capability": "futures", "exchange": self.exchange})
+
+    def amend_order(
+        self,
+        order: OrderRef,
+        *,
+        price: Money | None = None,
+        quantity: Money | None = None,
+        symbol: str | None = None,
+        timeout: float | None = None,
+    ) -> Order:
+        """Change an open order; `quantity` is the new whole quantity, filled part included.
+
+        The same order where the exchange can (Binance: a smaller quantity, keeping its place in the queue), else
+        cancel-and-replace under a new client order id: then `replaces` of the result is the old one. Rules and risk
+        checks run on the result.
+
+        Raises:
+            AmendRefused: the order is over, or filled in part and could only be replaced; it was left as it is.
+            OutcomeUnknown: no answer until the deadline.
+        """
+        amend = AmendOrder(order, price=price, quantity=quantity, symbol=symbol)  # type: ignore[arg-type]
+        return self._trading().commands.amend(amend, self._timeout(timeout))
+
+    def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
+        """Cancel, and give what the order became: `CANCELED`, or `FILLED` if that was first.
+
+        Binance: `DELETE /api/v3/order`.
+
+        Raises:
+            OrderNotFound: the exchange has no such order.
+            OutcomeUnknown: no definite answer until the deadline; canceling again is safe.
+        """
+        cancel = CancelOrder(order, symbol=symbol)
+        return self._private().commands.cancel(cancel, self._timeout(timeout))
+
+    def cancel_all_orders(self, symbol: str | None = None, *, timeout: float = 30.0) -> list[Order]:
+        """Cancel all orders of a symbol or of the account, then look until nothing is open on two looks.
+
+        Raises:
+            OutcomeUnknown: it cannot be sure in time.
+        """
+        if symbol is not None:
+            as_symbol(symbol)
+        return self._private().commands.cancel_all(symbol, self._timeout(timeout))
+
+    def place_orders(
+        self, orders: Sequence[PlaceOrder], *, timeout: float | None = None
+    ) -> list[Order | ExconnectError]:
+        """One result per order, in the order given; an order's failure is its result."""
+        items = _all_of(orders, PlaceOrder, "orders")
+        return self._trading().commands.each(lambda item: self._place(item, timeout), items)
+
+    def amend_orders(
+        self, orders: Sequence[AmendOrder], *, timeout: float | None = None
+    ) -> list[Order | ExconnectError]:
+        """As `place_orders`, for amends."""
+        items, left = _all_of(orders, AmendOrder, "orders"), self._timeout(timeout)
+        commands = self._trading().commands
+        return commands.each(lambda item: commands.amend(item, left), items)
+
+    def cancel_orders(
+        self, orders: Sequence[OrderRef | CancelOrder], *, timeout: float | None = None
+    ) -> list[Order | ExconnectError]:
+        """As `place_orders`, for cancels."""
+        if isinstance(orders, str):
+            raise InvalidType("orders must be a sequence", {"argument": "orders"})
+        items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
+        commands, left = self._private().commands, self._timeout(timeout)
+        return commands.each(lambda item: commands.cancel(item, left), items)
+
+    def recover(self, *, timeout: float = 30.0) -> list[Order]:
+        """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too."""
+        venue = self._private()
+        return venue.commands.recover(self._timeout(timeout))
+
+    # ------------------------------------------------------------ safety, health, the rest
+
+    def halt(self, reason: str = "") -> None:
+        """From now on places and amends raise `TradingHalted`; cancels go on."""
+        self._open().account.switch.halt(reason)
+
+    def resume(self) -> None:
+        """End `halt()`."""
+        self._open().account.switch.resume()
+
+    def cancel_if_silent(self, after: float) -> DeadMansSwitch:
+        """Cancel all orders unless `touch()` is called within `after` seconds."""
+        venue = self._private()
+        cancel_all = partial(venue.commands.cancel_all, None, 30.0)
+        return DeadMansSwitch(after, env=venue.env, jobs=venue.jobs("orders"), cancel_all=cancel_all)
+
+    def health(self) -> Health:
+        """How it is doing, without asking the exchange."""
+        return self._open().health()
+
+    def metrics(self) -> dict[str, float]:
+        """Counters and times: at least `calls retries rate_limited waited_s outcome_unknown`."""
+        return self._open().metrics.snapshot()
+
+    @property
+    def raw(self) -> RawCalls:
+        """Any endpoint, through the gateway: `client.raw.get("/api/v3/avgPrice", {"symbol": "BTCUSDT"})`."""
+        return RawCalls(self._raw)
+
+    def _raw(
+        self, method: str, path: str, params: dict[str, str], *, signed: bool, cost: int, timeout: float | None
+    ) -> Any:
+        venue = self._open() if method == "GET" else self._trading()
+        if method != "GET":
+            venue.account.switch.check()
+        if signed:
+            venue.need_credentials()
+        call = self._exchange.rest.raw(method, path, params, signed=signed, cost=cost)
+        return venue.call(call, self._timeout(timeout))
+
+    def stream(self, *symbols: str, name: str | None = None) -> Stream:
+        """A stream of this exchange for these symbols; nothing is opened before its `start()`."""
+        for symbol in symbols:
+            as_symbol(symbol)
+        stream = Stream(self._open, self.exchange, symbols, name)
+        self._streams.add(stream)
+        return stream
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End its streams and connections in this process. Idempotent, from any thread or handler."""
+        pid = os.getpid()
+        if pid in self._closed_in:
+            return
+        self._closed_in.add(pid)
+        for stream in list(self._streams):
+            stream.close(timeout)
+        venue = self._venues.pop(pid, None)
+        if venue is not None:
+            venue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _all_of(items: Sequence[Any], kind: type, argument: str) -> list[Any]:
+    if isinstance(items, str) or not all(isinstance(item, kind) for item in items):
+        raise InvalidType(f"{argument} must be a sequence of {kind.__name__}", {"argument": argument})
+    return list(items)
+
+
+def _over_file(given: Settings) -> Settings:
+    """Arguments beat the file that `EXCONNECT_CONFIG` names, which beats environment variables and defaults."""
+    path = os.environ.get(f"{PREFIX}CONFIG")
+    if path is None:
+        return given
+    base = Settings.from_file(path, given.exchange, profile=os.environ.get(f"{PREFIX}PROFILE", "default"))
+    defaults = Settings(given.exchange)
+    said = {
+        f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) != getattr(defaults, f.name)
+    }
+    return replace(base, **said)

@@ -1,0 +1,100 @@
+"""Endpoints that have no method of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from exconnect.errors import InvalidArgument, InvalidType
+from exconnect.model.values import plain
+
+
+class Send(Protocol):
+    """How a raw call leaves."""
+
+    def __call__(
+        self, method: str, path: str, params: dict[str, str], *, signed: bool, cost: int, timeout: float | None
+    ) -> Any:
+        """Decoded JSON of the answer."""
+
+
+class RawCalls:
+    """Any endpoint: signed, budgeted, errors mapped; the answer is decoded JSON with fractions as `Decimal`.
+
+    `params` are text, int, bool or Decimal; `cost` is the weight that the exchange's page names. Only `get` is ever
+    repeated; the others obey `halt()` and `read_only`.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        signed: bool = False,
+        cost: int = 1,
+        timeout: float | None = None,
+    ) -> Any:
+        """Read."""
+        return self._send("GET", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+
+    def post(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        signed: bool = False,
+        cost: int = 1,
+        timeout: float | None = None,
+    ) -> Any:
+        """Create or change something."""
+        return self._send("POST", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+
+    def put(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        signed: bool = False,
+        cost: int = 1,
+        timeout: float | None = None,
+    ) -> Any:
+        """Change something."""
+        return self._send("PUT", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+
+    def delete(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        signed: bool = False,
+        cost: int = 1,
+        timeout: float | None = None,
+    ) -> Any:
+        """Remove something."""
+        return self._send("DELETE", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+
+
+def _path(path: str) -> str:
+    if not isinstance(path, str) or not path.startswith("/") or not path.isascii() or not path.isprintable():
+        raise InvalidArgument("path must begin with '/' and be plain text", {"argument": "path"})
+    return path
+
+
+def _texts(params: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: _text(name, value) for name, value in (params or {}).items() if value is not None}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        raise InvalidType(f'{name} must not be a float: write {name}="{value!r}"', {"argument": name})
+    if isinstance(value, (str, int)):
+        return str(value)
+    try:
+        return plain(value)
+    except (TypeError, ValueError):
+        raise InvalidType(f"{name} must be text, int, bool or Decimal", {"argument": name}) from None

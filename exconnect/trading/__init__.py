@@ -1,0 +1,1 @@
+"""The account: a write path (commands), a read path (queries), and the stores where the two meet."""

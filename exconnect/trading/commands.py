@@ -1,0 +1,395 @@
+"""The write path: place, amend, cancel. Everything that changes money goes through here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from cachetools import LRUCache
+
+from exconnect.errors import (
+    AmendRefused,
+    ExchangeError,
+    ExconnectError,
+    IntentConflict,
+    OrderNotFound,
+    OrderRejected,
+    OutcomeUnknown,
+)
+from exconnect.model.enums import OrderStatus, OrderType, Side, Source
+from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
+from exconnect.trading.reconcile import as_unknown, find_out, look
+from exconnect.trading.risk import KillSwitch, RiskCheck, RiskView, run_checks
+
+if TYPE_CHECKING:
+    from exconnect.gateway import Attempt
+    from exconnect.model.account import Balances
+    from exconnect.model.instrument import Instrument
+    from exconnect.protocol.call import Call
+    from exconnect.trading.desk import Deadline, Desk
+
+T = TypeVar("T")
+
+_INTENTS = 100_000  # ids whose parameters are remembered
+_RECANCEL_S = 0.5
+_LOOKS_APART_S = 0.25
+
+
+class Commands:
+    """Places, amends and cancels for one account."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        switch: KillSwitch,
+        checks: tuple[RiskCheck, ...],
+        new_id: Callable[[], str],
+        last_price: Callable[[Instrument, float], Decimal | None],
+        balances: Callable[[], Balances],
+    ) -> None:
+        self._desk = desk
+        self._switch = switch
+        self._checks = checks
+        self._new_id = new_id
+        self._last_price = last_price
+        self._balances = balances
+        self._intents: LRUCache[str, PlaceOrder] = LRUCache(_INTENTS)
+        self._lock = desk.env.lock()
+
+    # ------------------------------------------------------------ place
+
+    def place(self, command: PlaceOrder, timeout: float) -> Order:
+        """Send an order once, and give what is known of it; see `Client.place_order`."""
+        deadline = self._desk.deadline(timeout)
+        instrument = self._admit(command, deadline)
+        client_order_id = command.client_order_id or self._new_id()
+        known = self._bind(client_order_id, command)
+        if known is not None:
+            return self._again(known, instrument, deadline)
+        order = self._desk.orders.apply(_pending(self._desk.exchange, command, client_order_id, self._desk.env.wall()))
+        return self._send(command, order, instrument, deadline)
+
+    def validate(self, command: PlaceOrder, timeout: float) -> Order:
+        """Every check here and the exchange's own test call; nothing is placed."""
+        deadline = self._desk.deadline(timeout)
+        instrument = self._admit(command, deadline)
+        client_order_id = command.client_order_id or self._new_id()
+        self._desk.call(self._desk.rest.validate_order(command, instrument, client_order_id), deadline.left)
+        order = _pending(self._desk.exchange, command, client_order_id, self._desk.env.wall())
+        return replace(order, status=OrderStatus.NEVER_SENT)
+
+    def _admit(self, command: PlaceOrder, deadline: Deadline) -> Instrument:
+        instrument = self._desk.instrument(command.symbol, deadline.left)
+        instrument.check(command)
+        self._switch.check()
+        if self._checks:
+            run_checks(self._checks, command, self._view(command, instrument, deadline))
+        return instrument
+
+    def _view(self, command: PlaceOrder, instrument: Instrument, deadline: Deadline) -> RiskView:
+        def price() -> Decimal | None:
+            return self._last_price(instrument, deadline.left) if command.price is None else command.price
+
+        orders = self._desk.orders.open()
+        return RiskView(instrument, orders, self._balances(), self._desk.env.wall(), price)
+
+    def _bind(self, client_order_id: str, command: PlaceOrder) -> Order | None:
+        """The order that this id stands for already, None if it is new (or nothing of it was ever sent)."""
+        with self._lock:
+            before = self._intents.setdefault(client_order_id, command)
+        if before is command:
+            return None
+        if before != command:
+            message = f"client order id {client_order_id} was used for another order: {before}"
+            raise IntentConflict(message, {"client_order_id": client_order_id, "symbol": command.symbol})
+        known = self._desk.orders.get(client_order_id)
+        return None if known is None or known.status is OrderStatus.NEVER_SENT else known
+
+    def _again(self, known: Order, instrument: Instrument, deadline: Deadline) -> Order:
+        if not known.is_definite:
+            known = find_out(self._desk, known, instrument, deadline)
+        return self._told(known, instrument).raise_for_status()
+
+    def _send(self, command: PlaceOrder, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
+        call = self._desk.rest.place_order(command, instrument, order.client_order_id)
+        sent = False
+
+        def before_send(_: Attempt) -> None:
+            nonlocal sent
+            self._switch.check()  # somebody may have halted while this order waited for its turn
+            sent = True
+
+        try:
+            answer = self._desk.gateway.execute(call, deadline.left, before_send)
+        except OutcomeUnknown:
+            self._desk.orders.apply(as_unknown(order))
+            return self._told(find_out(self._desk, order, instrument, deadline), instrument)
+        except ExchangeError as error:
+            self._desk.orders.apply(_rejected(order, error))
+            raise
+        except ExconnectError:
+            self._desk.orders.apply(replace(order, status=OrderStatus.NEVER_SENT))
+            raise
+        except BaseException:
+            # Ctrl-C or a task's time limit in the middle of a send: what became of the order is not known.
+            self._desk.orders.apply(as_unknown(order) if sent else replace(order, status=OrderStatus.NEVER_SENT))
+            raise
+        return self._desk.orders.apply(replace(answer, client_order_id=order.client_order_id))
+
+    def _told(self, order: Order, instrument: Instrument) -> Order:
+        """The order, or the honest error when its fate is still open."""
+        if order.status is not OrderStatus.UNKNOWN:
+            return order
+        raise self._unknown(order, instrument, "place_order")
+
+    def _unknown(self, order: Order, instrument: Instrument, operation: str) -> OutcomeUnknown:
+        desk = self._desk
+        details = {
+            "client_order_id": order.client_order_id,
+            "symbol": order.symbol,
+            "exchange": desk.exchange,
+            "operation": operation,
+        }
+        message = (
+            f"{operation} was sent and no answer came: order {order.client_order_id} may have been executed. "
+            "Do not send it again: resolve() or client.orders.resolve() finds out"
+        )
+
+        def resolve(timeout: float) -> Order:
+            found = find_out(desk, order, instrument, desk.deadline(timeout))
+            return self._told(found, instrument)
+
+        return OutcomeUnknown(message, details).bind(resolve)
+
+    # ------------------------------------------------------------ amend
+
+    def amend(self, amend: AmendOrder, timeout: float) -> Order:
+        """Change an open order, in place where the exchange can; see `Client.amend_order`."""
+        deadline = self._desk.deadline(timeout)
+        client_order_id, symbol, known = self._desk.place_of(amend.order, amend.symbol)
+        instrument = self._desk.instrument(symbol, deadline.left)
+        order = known if known is not None and known.order_id else self._fetch(client_order_id, instrument, deadline)
+        if order.is_done:
+            message = f"order {client_order_id} is {order.status.value}: only an open order can be amended"
+            raise AmendRefused(message, {"client_order_id": client_order_id, "symbol": symbol})
+        command = _amended(order, amend)
+        self._admit(command, deadline)
+        call = self._desk.rest.amend_order(order, amend, instrument, self._new_id())
+        if call.client_order_id != client_order_id:
+            return self._replace(order, command, call, instrument, deadline)
+        try:
+            changed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
+        except OutcomeUnknown:
+            return self._amend_outcome(order, amend, instrument, deadline)
+        return self._desk.orders.apply(replace(changed, client_order_id=client_order_id))
+
+    def _refuse_if_halted(self, _: Attempt) -> None:
+        self._switch.check()
+
+    def _amend_outcome(self, order: Order, amend: AmendOrder, instrument: Instrument, deadline: Deadline) -> Order:
+        # The values are absolute: the order itself tells whether they arrived.
+        while deadline.left > 0:
+            found = look(self._desk, order, instrument, deadline)
+            if found is not None and (found.is_done or amend.quantity in (None, found.quantity)):
+                return found
+            self._desk.env.sleep(min(_RECANCEL_S, deadline.left))
+        raise self._unknown(order, instrument, "amend_order")
+
+    def _replace(
+        self, old: Order, command: PlaceOrder, call: Call[Order], instrument: Instrument, deadline: Deadline
+    ) -> Order:
+        if old.filled_quantity:
+            message = (
+                f"order {old.client_order_id} is filled in part, and this exchange could only cancel and replace it: "
+                "it was left as it is"
+            )
+            raise AmendRefused(message, {"client_order_id": old.client_order_id, "symbol": old.symbol})
+        new_id = call.client_order_id or ""
+        new = _pending(self._desk.exchange, command, new_id, self._desk.env.wall())
+        new = self._desk.orders.apply(replace(new, replaces=old.client_order_id))
+        try:
+            placed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
+        except OutcomeUnknown:
+            self._desk.orders.apply(as_unknown(new))
+            look(self._desk, old, instrument, deadline)
+            return self._told(find_out(self._desk, new, instrument, deadline), instrument)
+        except ExchangeError as error:
+            self._desk.orders.apply(_rejected(new, error))
+            look(self._desk, old, instrument, deadline)
+            raise
+        except ExconnectError:
+            self._desk.orders.apply(replace(new, status=OrderStatus.NEVER_SENT))
+            raise
+        self._desk.orders.apply(
+            replace(old, status=OrderStatus.CANCELED, source=Source.REST, updated_at=placed.updated_at)
+        )
+        return self._desk.orders.apply(replace(placed, client_order_id=new_id, replaces=old.client_order_id))
+
+    def _fetch(self, client_order_id: str, instrument: Instrument, deadline: Deadline) -> Order:
+        call = self._desk.rest.fetch_order(instrument, client_order_id=client_order_id, order_id=None)
+        found = self._desk.call(call, deadline.left)
+        return self._desk.orders.apply(replace(found, client_order_id=client_order_id))
+
+    # ------------------------------------------------------------ cancel
+
+    def cancel(self, cancel: CancelOrder, timeout: float) -> Order:
+        """What the order became; see `Client.cancel_order`."""
+        deadline = self._desk.deadline(timeout)
+        client_order_id, symbol, known = self._desk.place_of(cancel.order, cancel.symbol)
+        instrument = self._desk.instrument(symbol, deadline.left)
+        while True:
+            try:
+                return self._cancel_once(client_order_id, known, instrument, deadline)
+            except OrderNotFound:
+                found = self._after_not_found(client_order_id, known, instrument, deadline)
+            if found is not None and found.is_done:
+                return found
+            if deadline.left <= 0:
+                raise self._unknown(
+                    known or _stub(self._desk.exchange, client_order_id, symbol), instrument, "cancel_order"
+                )
+            self._desk.env.sleep(min(_RECANCEL_S, deadline.left))
+            known = found or known
+
+    def _cancel_once(
+        self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
+    ) -> Order:
+        order_id = None if known is None else known.order_id
+        call = self._desk.rest.cancel_order(instrument, client_order_id=client_order_id, order_id=order_id)
+        canceled = self._desk.call(call, deadline.left)
+        return self._desk.orders.apply(replace(canceled, client_order_id=client_order_id))
+
+    def _after_not_found(
+        self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
+    ) -> Order | None:
+        """An exchange that knows no such open order: over, never there, or not there yet?"""
+        call = self._desk.rest.fetch_order(
+            instrument, client_order_id=client_order_id, order_id=None if known is None else known.order_id
+        )
+        try:
+            found = self._desk.call(call, deadline.left)
+        except OrderNotFound:
+            if known is None or known.is_definite:
+                raise
+            return None  # the place may still be on its way: the cancel has overtaken it
+        return self._desk.orders.apply(replace(found, client_order_id=client_order_id))
+
+    def cancel_all(self, symbol: str | None, timeout: float) -> list[Order]:
+        """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
+        deadline = self._desk.deadline(timeout)
+        canceled: dict[str, Order] = {}
+        empty_looks = 0
+        while empty_looks < 2:
+            left = self._open(symbol, deadline)
+            if not left and symbol is not None and not canceled and not empty_looks:
+                canceled |= self._sweep({symbol}, deadline)  # what the read does not show yet
+            elif left:
+                canceled |= self._sweep({order.symbol for order in left}, deadline)
+            empty_looks = 0 if left else empty_looks + 1
+            if deadline.left <= 0 and empty_looks < 2:
+                raise self._not_sure(symbol, left)
+            if empty_looks < 2:
+                self._desk.env.sleep(min(_LOOKS_APART_S, deadline.left))
+        return [order for order in canceled.values() if order.status is OrderStatus.CANCELED]
+
+    def _open(self, symbol: str | None, deadline: Deadline) -> list[Order]:
+        instrument = None if symbol is None else self._desk.instrument(symbol, deadline.left)
+        call = self._desk.rest.fetch_open_orders(instrument, self._desk.instruments.lookup)
+        return self._desk.call(call, max(deadline.left, 0.001))
+
+    def _sweep(self, symbols: set[str], deadline: Deadline) -> dict[str, Order]:
+        canceled: dict[str, Order] = {}
+        for symbol in sorted(symbols):
+            instrument = self._desk.instrument(symbol, deadline.left)
+            try:
+                orders = self._desk.call(self._desk.rest.cancel_all_orders(instrument), deadline.left)
+            except OrderNotFound:
+                continue  # nothing was open
+            for order in orders:
+                kept = self._desk.orders.apply(order)
+                canceled[kept.client_order_id] = kept
+        return canceled
+
+    def _not_sure(self, symbol: str | None, left: list[Order]) -> OutcomeUnknown:
+        ids = ", ".join(order.client_order_id for order in left[:5]) or "none seen"
+        message = f"cancel_all_orders could not be sure in time that nothing is open (seen open: {ids})"
+        return OutcomeUnknown(
+            message, {"symbol": symbol, "exchange": self._desk.exchange, "operation": "cancel_all_orders"}
+        )
+
+    # ------------------------------------------------------------ afterwards
+
+    def recover(self, timeout: float) -> list[Order]:
+        """Find out what became of every order without an answer; each as it is known at the end."""
+        deadline = self._desk.deadline(timeout)
+        unknown = [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]
+        return [
+            find_out(self._desk, order, self._desk.instrument(order.symbol, max(deadline.left, 0.001)), deadline)
+            for order in unknown
+        ]
+
+    # ------------------------------------------------------------ several
+
+    def each(self, run: Callable[[T], Order], items: Sequence[T]) -> list[Order | ExconnectError]:
+        """One result per item in the order given; an item's failure is its result."""
+        results: list[Order | ExconnectError] = []
+        for item in items:
+            try:
+                results.append(run(item))
+            except ExconnectError as error:
+                results.append(error)
+        return results
+
+
+def _pending(exchange: str, command: PlaceOrder, client_order_id: str, now: datetime) -> Order:
+    return Order(
+        exchange=exchange,
+        client_order_id=client_order_id,
+        symbol=command.symbol,
+        side=command.side,
+        type=command.type,
+        status=OrderStatus.PENDING_NEW,
+        quantity=command.quantity,
+        quote_quantity=command.quote_quantity,
+        price=command.price,
+        stop_price=command.stop_price,
+        time_in_force=command.time_in_force,
+        post_only=command.post_only,
+        created_at=now,
+        updated_at=now,
+        idempotency_key=command.idempotency_key,
+    )
+
+
+def _rejected(order: Order, error: ExchangeError) -> Order:
+    rejection = error if isinstance(error, OrderRejected) else OrderRejected(error.message, error.details)
+    return replace(order, status=OrderStatus.REJECTED, rejection=rejection, source=Source.REST)
+
+
+def _amended(order: Order, amend: AmendOrder) -> PlaceOrder:
+    return PlaceOrder(
+        order.symbol,
+        order.side,
+        amend.quantity or order.quantity,
+        price=amend.price or order.price,
+        type=order.type,
+        time_in_force=order.time_in_force if order.type.has_price else None,
+        post_only=order.post_only,
+        stop_price=order.stop_price,
+        amends=order.client_order_id,
+    )
+
+
+def _stub(exchange: str, client_order_id: str, symbol: str) -> Order:
+    return Order(
+        exchange=exchange,
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=Side.UNKNOWN,
+        type=OrderType.UNKNOWN,
+        status=OrderStatus.UNKNOWN,
+    )

@@ -1,0 +1,68 @@
+"""What the write path and the read path of one account both stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from exconnect.errors import InvalidArgument
+from exconnect.model.order import Order, OrderRef, client_id_of
+
+if TYPE_CHECKING:
+    from exconnect.environment import Environment
+    from exconnect.gateway import Gateway
+    from exconnect.model.instrument import Instrument
+    from exconnect.protocol.call import Call
+    from exconnect.protocol.exchange import Rest
+    from exconnect.trading.instruments import Instruments
+    from exconnect.trading.orders import OrderStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An account's place of work: the exchange's calls, the road out, and the stores."""
+
+    exchange: str
+    rest: Rest
+    gateway: Gateway
+    env: Environment
+    instruments: Instruments
+    orders: OrderStore
+    instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
+
+    def call(self, call: Call[T], timeout: float) -> T:
+        """One call through the gateway."""
+        return self.gateway.execute(call, timeout)
+
+    def deadline(self, timeout: float) -> Deadline:
+        """A deadline that begins now."""
+        return Deadline(self.env, self.env.now() + timeout)
+
+    def place_of(self, order: OrderRef, symbol: str | None) -> tuple[str, str, Order | None]:
+        """Client order id and symbol that are meant, and what is known here.
+
+        Raises:
+            InvalidArgument: the order is not known here and no symbol was given.
+        """
+        client_order_id = client_id_of(order)
+        known = self.orders.get(client_order_id) or (order if isinstance(order, Order) else None)
+        if symbol is None and known is None:
+            message = f"order {client_order_id} is not known here: give its symbol too"
+            raise InvalidArgument(message, {"argument": "symbol", "client_order_id": client_order_id})
+        return client_order_id, symbol or (known.symbol if known else ""), known
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment after which nobody waits any more."""
+
+    env: Environment
+    at: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, never below zero."""
+        return max(0.0, self.at - self.env.now())

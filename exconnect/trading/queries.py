@@ -1,0 +1,166 @@
+"""The read path: what the store knows (no network), and what only the exchange knows (`fetch_…`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from exconnect.errors import InvalidArgument, OutcomeUnknown
+from exconnect.model.enums import OrderStatus
+from exconnect.model.order import Fill, Order, OrderRef, client_id_of
+from exconnect.trading.reconcile import find_out, look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exconnect.model.instrument import Instrument
+    from exconnect.trading.desk import Desk
+    from exconnect.trading.watchers import Watchers
+
+_POLL_S = (0.1, 0.25, 0.5, 1.0)  # then every two seconds
+_LAST_POLL_S = 2.0
+
+
+class OrderView:
+    """`client.orders`: what is known of the account's orders, without asking the exchange.
+
+    Thread-safe. Only `wait` and `resolve` go to the network.
+    """
+
+    def __init__(self, desk: Callable[[], Desk], watchers: Callable[[], Watchers]) -> None:
+        self._desk = desk
+        self._watchers = watchers
+
+    def get(self, order: OrderRef) -> Order | None:
+        """The newest snapshot, None if the order is not known here."""
+        return self._desk().orders.get(client_id_of(order))
+
+    def open(self, symbol: str | None = None) -> list[Order]:
+        """All that are open (`is_open`), oldest first."""
+        return self._desk().orders.open(symbol)
+
+    def history(self, symbol: str | None = None, *, limit: int = 100) -> list[Order]:
+        """The newest `limit` orders, newest first."""
+        return self._desk().orders.history(symbol, limit)
+
+    def unresolved(self) -> list[Order]:
+        """Orders that were sent and of which no answer came (`UNKNOWN`)."""
+        return [order for order in self._desk().orders.open() if order.status is OrderStatus.UNKNOWN]
+
+    def wait(self, order: OrderRef, *, until: str = "done", timeout: float = 30.0) -> Order:
+        """The newest snapshot once the order is over, or at the deadline; polls in the caller's thread.
+
+        `until="accepted"`: as soon as the exchange has judged it.
+
+        Raises:
+            InvalidArgument: another `until`, or an order that is not known here.
+        """
+        if until not in ("done", "accepted"):
+            raise InvalidArgument(f"until={until!r}: must be 'done' or 'accepted'", {"argument": "until"})
+
+        def ready(snapshot: Order) -> bool:
+            return snapshot.is_done if until == "done" else snapshot.is_definite
+
+        desk = self._desk()
+        deadline = desk.deadline(timeout)
+        known, instrument = self._known(desk, order, deadline.left)
+        pauses = iter((*_POLL_S, *iter(lambda: _LAST_POLL_S, None)))
+        while not ready(known) and deadline.left > 0:
+            look(desk, known, instrument, deadline)
+            known = desk.orders.wait(known.client_order_id, ready, min(next(pauses), deadline.left)) or known
+        return known
+
+    def resolve(self, order: OrderRef | OutcomeUnknown, *, timeout: float = 30.0) -> Order:
+        """Find out what became of an order until it is not `UNKNOWN`.
+
+        Raises:
+            OutcomeUnknown: still not known after `timeout` seconds.
+        """
+        if isinstance(order, OutcomeUnknown):
+            order = order.client_order_id or ""
+        desk = self._desk()
+        deadline = desk.deadline(timeout)
+        known, instrument = self._known(desk, order, deadline.left)
+        if known.status is OrderStatus.UNKNOWN:
+            known = find_out(desk, known, instrument, deadline)
+        if known.status is OrderStatus.UNKNOWN:
+            known.raise_for_status()
+        return known
+
+    def on_change(self, handler: Callable[[Order], object]) -> Callable[[Order], object]:
+        """Call `handler` with every change, whatever its source, in a thread of its own; none is dropped.
+
+        Raises:
+            InvalidType: not callable, or a coroutine function.
+        """
+        self._watchers().add(handler)
+        return handler
+
+    def off(self, handler: Callable[[Order], object]) -> None:
+        """No more calls of `handler` begin."""
+        self._watchers().remove(handler)
+
+    @staticmethod
+    def _known(desk: Desk, order: OrderRef, timeout: float) -> tuple[Order, Instrument]:
+        client_order_id, symbol, known = desk.place_of(order, None)
+        if known is None:
+            raise InvalidArgument(f"order {client_order_id} is not known here", {"argument": "order"})
+        return known, desk.instrument(symbol, timeout)
+
+
+class AccountQueries:
+    """What is asked of the exchange about orders and fills; what comes back is merged into the store."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def order(self, client_order_id: str | None, order_id: str | None, symbol: str, timeout: float) -> Order:
+        """One order, by either id."""
+        deadline = self._desk.deadline(timeout)
+        instrument = self._desk.instrument(symbol, deadline.left)
+        call = self._desk.rest.fetch_order(instrument, client_order_id=client_order_id, order_id=order_id)
+        found = self._desk.call(call, deadline.left)
+        return self._desk.orders.apply(replace(found, client_order_id=client_order_id or found.client_order_id))
+
+    def open_orders(self, symbol: str | None, timeout: float) -> list[Order]:
+        """All open orders of a symbol or of the account, oldest first."""
+        deadline = self._desk.deadline(timeout)
+        instrument = None if symbol is None else self._desk.instrument(symbol, deadline.left)
+        call = self._desk.rest.fetch_open_orders(instrument, self._desk.instruments.lookup)
+        return self._kept(self._desk.call(call, deadline.left))
+
+    def orders(
+        self, symbol: str, *, start: int | None, end: int | None, from_id: str | None, limit: int, timeout: float
+    ) -> list[Order]:
+        """One page of the order history, oldest first."""
+        deadline = self._desk.deadline(timeout)
+        instrument = self._desk.instrument(symbol, deadline.left)
+        call = self._desk.rest.fetch_orders(instrument, start=start, end=end, from_id=from_id, limit=limit)
+        return self._kept(self._desk.call(call, deadline.left))
+
+    def fills(
+        self,
+        symbol: str,
+        *,
+        order: Order | None,
+        order_id: str | None,
+        start: int | None,
+        end: int | None,
+        from_id: str | None,
+        limit: int,
+        timeout: float,
+    ) -> list[Fill]:
+        """One page of the account's fills, oldest first."""
+        deadline = self._desk.deadline(timeout)
+        instrument = self._desk.instrument(symbol, deadline.left)
+        call = self._desk.rest.fetch_fills(
+            instrument, order_id=order_id, start=start, end=end, from_id=from_id, limit=limit
+        )
+        fills = self._desk.call(call, deadline.left)
+        named = [replace(fill, client_order_id=self._desk.orders.name_of(symbol, fill.order_id)) for fill in fills]
+        if order is not None:
+            self._desk.orders.apply(replace(order, fills=tuple(named)))
+        return named
+
+    def _kept(self, orders: list[Order]) -> list[Order]:
+        return [self._desk.orders.apply(order) for order in orders]

@@ -1,0 +1,223 @@
+"""Checks before an order leaves, and the switch that stops all orders.
+
+A check is any callable of the order and a `RiskView`. None or True lets the order pass; False, a text (the
+reason) or anything else refuses it, and so does any exception: what cannot be checked is not sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from exconnect.errors import RiskRejected, TradingHalted
+from exconnect.model.account import Balance
+from exconnect.model.enums import MarketType, Side
+from exconnect.model.instrument import Instrument
+from exconnect.model.market import Book
+from exconnect.model.order import Order, PlaceOrder
+from exconnect.model.values import Money, plain, positive
+
+if TYPE_CHECKING:
+    from exconnect.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class RiskView:
+    """What a check may look at. `reference_price` is the order's price, or the market's for a market order."""
+
+    instrument: Instrument
+    open_orders: list[Order]
+    balances: Mapping[str, Balance]
+    now: datetime
+    _price: Callable[[], Decimal | None] = field(repr=False)
+
+    @property
+    def reference_price(self) -> Decimal | None:
+        """The order's price; for market orders the last price seen within 10 s, else one ticker is fetched."""
+        return self._price()
+
+
+RiskCheck = Callable[[PlaceOrder, RiskView], bool | str | None]
+
+
+class ReadableBook(Protocol):
+    """A stream, as far as `PriceBand` needs one."""
+
+    def book(self, symbol: str, *, stale_ok: bool = False) -> Book:
+        """The valid book of a symbol, or `BookNotReady`."""
+
+
+def name_of(check: RiskCheck) -> str:
+    """Class or function name, as in `RiskRejected.check`."""
+    return getattr(check, "__name__", None) or type(check).__name__
+
+
+def run_checks(checks: tuple[RiskCheck, ...], order: PlaceOrder, view: RiskView) -> None:
+    """Ask every check in order.
+
+    Raises:
+        RiskRejected: the first refusal, or the first check that failed (`__cause__`).
+    """
+    for check in checks:
+        name = name_of(check)
+        details = {"check": name, "symbol": order.symbol, "client_order_id": order.client_order_id}
+        try:
+            verdict = check(order, view)
+        except Exception as error:
+            message = f"risk check {name} failed ({type(error).__name__}), so the order was not sent"
+            raise RiskRejected(message, details) from error
+        if verdict is None or verdict is True:
+            continue
+        reason = verdict if isinstance(verdict, str) else "no reason given"
+        raise RiskRejected(f"risk check {name} refused the order: {reason}", details)
+
+
+def _notional(order: PlaceOrder, view: RiskView) -> Decimal | None:
+    if order.quote_quantity is not None:
+        return order.quote_quantity
+    price = view.reference_price
+    return None if price is None or order.quantity is None else price * order.quantity
+
+
+class MaxOrderValue:
+    """Refuses an order worth more than `quote`, in quote asset."""
+
+    def __init__(self, quote: Money) -> None:
+        self.quote = positive(quote, "quote")
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        value = _notional(order, view)
+        if value is None:
+            return "the value cannot be told without a price"
+        return f"worth {plain(value)}, more than {plain(self.quote)}" if value > self.quote else None
+
+
+class PriceBand:
+    """Refuses a price more than `percent` away from the middle of the stream's valid book."""
+
+    def __init__(self, percent: Money, stream: ReadableBook) -> None:
+        self.percent = positive(percent, "percent")
+        self.stream = stream
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        mid, price = self.stream.book(order.symbol).mid, view.reference_price
+        if mid is None or price is None:
+            return "there is no price to compare with"
+        away = abs(price - mid) / mid * 100
+        return f"{plain(price)} is {away:.2f} % away from {plain(mid)}" if away > self.percent else None
+
+
+class _Recent:
+    """What was let through lately, thread-safe and pruned."""
+
+    def __init__(self, seconds: float) -> None:
+        self.window = timedelta(seconds=seconds)
+        self._lock = threading.Lock()
+        self._seen: deque[tuple[datetime, object]] = deque()
+
+    def admit(self, now: datetime, what: object, refuse: Callable[[list[object]], bool]) -> bool:
+        with self._lock:
+            while self._seen and now - self._seen[0][0] >= self.window:
+                self._seen.popleft()
+            if refuse([item for _, item in self._seen]):
+                return False
+            self._seen.append((now, what))
+            return True
+
+
+class MaxOrderRate:
+    """Refuses more than `count` orders in `per` seconds."""
+
+    def __init__(self, count: int, per: float) -> None:
+        self.count = count
+        self._recent = _Recent(per)
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        if self._recent.admit(view.now, None, lambda seen: len(seen) >= self.count):
+            return None
+        return f"{self.count} orders in {self._recent.window.total_seconds():g} s"
+
+
+class NoDuplicates:
+    """Refuses an order with symbol, side, quantity and price of one that left in the last `within` seconds."""
+
+    def __init__(self, within: float) -> None:
+        self._recent = _Recent(within)
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        key = (order.symbol, order.side, order.quantity, order.quote_quantity, order.price)
+        if self._recent.admit(view.now, key, lambda seen: key in seen):
+            return None
+        return f"the same order left less than {self._recent.window.total_seconds():g} s ago"
+
+
+class MaxOpenOrders:
+    """Refuses a new order while `count` are open; the result of an amend replaces one and passes."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        if order.amends is not None or len(view.open_orders) < self.count:
+            return None
+        return f"{len(view.open_orders)} orders are open"
+
+
+class AllowedSymbols:
+    """Refuses every symbol but these."""
+
+    def __init__(self, *symbols: str) -> None:
+        self.symbols = frozenset(symbols)
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        return None if order.symbol in self.symbols else f"{order.symbol} is not among the allowed symbols"
+
+
+class ReduceOnly:
+    """Lets only orders pass that make what is held smaller; on spot: sells."""
+
+    def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        if view.instrument.market is MarketType.SPOT:
+            return None if order.side is Side.SELL else "only sells reduce what is held"
+        return None if order.reduce_only else "reduce_only=True is required"
+
+
+class KillSwitch:
+    """Whether trading is halted, for everything that shares an account in this process."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._halted: tuple[str, datetime] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether places and amends are refused now."""
+        return self._halted is not None
+
+    def halt(self, reason: str) -> None:
+        """From now on places and amends are refused; cancels go on."""
+        self._halted = (reason, self._env.wall())
+
+    def resume(self) -> None:
+        """Places and amends are allowed again."""
+        self._halted = None
+
+    def check(self) -> None:
+        """Let pass, or refuse.
+
+        Raises:
+            TradingHalted: `halt()` is on.
+        """
+        halted = self._halted
+        if halted is not None:
+            reason, since = halted
+            words = f" ({reason})" if reason else ""
+            details = {"check": "halt", "reason": reason, "since": since.isoformat()}
+            raise TradingHalted(
+                f"trading is halted{words} since {since:%Y-%m-%d %H:%M:%S} UTC: resume() ends it", details
+            )

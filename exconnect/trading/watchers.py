@@ -1,0 +1,99 @@
+"""Hands every change of an order to the handlers that asked for it, each in a thread of its own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from exconnect.errors import InvalidType
+from exconnect.runtime.actor import NEVER, Actor
+
+if TYPE_CHECKING:
+    from exconnect.environment import Environment
+    from exconnect.model.order import Order
+
+logger = logging.getLogger("exconnect.orders")
+
+Handle = Callable[["Order"], object]
+
+
+class _Watcher:
+    """One handler, its thread and what waits for it; nothing is ever dropped."""
+
+    def __init__(self, env: Environment, name: str, handler: Handle) -> None:
+        self.handler = handler
+        self._waiting: deque[Order] = deque()
+        self._closed = False
+        self._actor = Actor(env, name, self._step)
+
+    def tell(self, order: Order) -> None:
+        with self._actor.condition:
+            self._waiting.append(order)
+            self._actor.wake()
+
+    def close(self) -> None:
+        with self._actor.condition:
+            self._closed = True
+            self._actor.wake()
+
+    def _step(self, _: float) -> Callable[[], None] | float | None:
+        if self._closed:
+            return None
+        if not self._waiting:
+            return NEVER
+        order = self._waiting.popleft()
+        return lambda: self._call(order)
+
+    def _call(self, order: Order) -> None:
+        try:
+            self.handler(order)
+        except BaseException:
+            # A handler that fails, in whatever way, gets the next change all the same.
+            logger.exception("handler of order changes failed on %s", order.client_order_id)
+
+
+class Watchers:
+    """The handlers of one client in one process."""
+
+    def __init__(self, env: Environment, name: str) -> None:
+        self._env = env
+        self._name = name
+        self._lock = env.lock()
+        self._watchers: tuple[_Watcher, ...] = ()
+
+    def add(self, handler: Handle) -> None:
+        """Start to call `handler`; adding it again changes nothing.
+
+        Raises:
+            InvalidType: not callable, or a coroutine function.
+        """
+        if not callable(handler) or inspect.iscoroutinefunction(handler):
+            message = "handler must be a plain callable of one argument, not a coroutine function"
+            raise InvalidType(message, {"argument": "handler"})
+        with self._lock:
+            if all(watcher.handler != handler for watcher in self._watchers):
+                name = f"{self._name}.{getattr(handler, '__name__', type(handler).__name__)}"
+                self._watchers = (*self._watchers, _Watcher(self._env, name, handler))
+
+    def remove(self, handler: Handle) -> None:
+        """No more calls begin."""
+        with self._lock:
+            gone = [watcher for watcher in self._watchers if watcher.handler == handler]
+            self._watchers = tuple(watcher for watcher in self._watchers if watcher.handler != handler)
+        for watcher in gone:
+            watcher.close()
+
+    def tell(self, order: Order) -> None:
+        """Hand a change to every handler; returns at once."""
+        for watcher in self._watchers:
+            watcher.tell(order)
+
+    def close(self) -> None:
+        """No more calls begin, of any handler."""
+        with self._lock:
+            gone, self._watchers = self._watchers, ()
+        for watcher in gone:
+            watcher.close()

@@ -1,0 +1,328 @@
+"""Composition root: what clients and streams of one process share, and how a client's parts fit together.
+
+By exchange and address: clock, rate budget, breaker, instruments (`Host`). By account on top of that: order
+store and kill switch (`Account`). Clients with equal exchange, addresses and account find the same ones, and
+keep them alive; each client has a road out of its own, so that closing one leaves the others at work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cachetools import TTLCache
+
+from exconnect.config import (
+    ENVIRONMENTS,
+    PREFIX,
+    Credentials,
+    Endpoints,
+    Settings,
+    has_credentials,
+    missing_credentials,
+)
+from exconnect.environment import Environment
+from exconnect.errors import ConfigurationError
+from exconnect.exchanges import available, load
+from exconnect.gateway import Gateway
+from exconnect.metrics import Registry
+from exconnect.model.account import Balances
+from exconnect.model.health import Health
+from exconnect.protocol.signing import Signer, signer
+from exconnect.resilience.breaker import CircuitBreaker
+from exconnect.resilience.clock import ClientOrderIds, Clock
+from exconnect.resilience.ratelimit import RateLimiter
+from exconnect.runtime.jobs import Jobs
+from exconnect.trading.commands import Commands
+from exconnect.trading.desk import Desk
+from exconnect.trading.instruments import Instruments
+from exconnect.trading.orders import OrderStore
+from exconnect.trading.queries import AccountQueries
+from exconnect.trading.risk import KillSwitch
+from exconnect.trading.watchers import Watchers
+from exconnect.transport.http import Http
+
+if TYPE_CHECKING:
+    from exconnect.model.instrument import Instrument
+    from exconnect.protocol.call import Call
+    from exconnect.protocol.exchange import Exchange, Listing
+
+__all__ = ["Plan", "Venue", "available", "plan"]
+
+T = TypeVar("T")
+
+_PRICE_S = 10.0  # a price older than this is no reference for a market order
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Settings with everything looked up: which exchange, where, as whom. Making one opens nothing."""
+
+    settings: Settings
+    exchange: Exchange
+    endpoints: Endpoints
+    environment: str  # live, testnet, demo, or the REST base URL
+    credentials: Credentials | None
+
+    @property
+    def account(self) -> str:
+        """Label of the account; `public` when there is no key."""
+        if self.settings.account is not None:
+            return self.settings.account
+        return "public" if self.credentials is None else self.credentials.account
+
+
+def plan(settings: Settings) -> Plan:
+    """Look everything up that a client needs to know when it is made.
+
+    Raises:
+        ConfigurationError: an unknown exchange or environment, with the choices; a mock of another exchange.
+    """
+    exchange = load(settings.exchange)
+    chosen, credentials = settings.environment, settings.credentials
+    if chosen is None:
+        chosen = os.environ.get(f"{PREFIX}{exchange.name.upper()}_ENVIRONMENT") or os.environ.get(
+            f"{PREFIX}ENVIRONMENT"
+        )
+    if _is_mock(chosen):
+        if chosen.exchange != exchange.name:
+            raise ConfigurationError(f"this mock is a {chosen.exchange} exchange, the client wants {exchange.name}")
+        credentials = credentials or chosen.credentials()
+        chosen = chosen.endpoints
+    if credentials is None and has_credentials(exchange.name):
+        credentials = Credentials.from_env(exchange.name)
+    endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
+    return Plan(settings, exchange, endpoints, name, credentials)
+
+
+def _is_mock(environment: Any) -> bool:
+    return all(hasattr(environment, name) for name in ("exchange", "endpoints", "credentials", "state_dir"))
+
+
+def _endpoints(exchange: Exchange, chosen: Any) -> tuple[Endpoints, str]:
+    if isinstance(chosen, Endpoints):
+        return chosen, chosen.rest
+    if isinstance(chosen, str):
+        if chosen.lower() in exchange.endpoints:
+            return exchange.endpoints[chosen.lower()], chosen.lower()
+        if "://" in chosen:
+            endpoints = Endpoints.parse(chosen)
+            return endpoints, endpoints.rest
+    choices = ", ".join(repr(name) for name in ENVIRONMENTS)
+    raise ConfigurationError(
+        f"environment={chosen!r}: must be {choices}, base URLs (REST [streams [private]]), Endpoints or a MockExchange"
+    )
+
+
+class Host:
+    """What everything in the process shares that talks to one exchange at one address."""
+
+    def __init__(self, exchange: Exchange, env: Environment, share: float) -> None:
+        self.clock = Clock(env)
+        self.limiter = RateLimiter(share)
+        self.limiter.learn(exchange.pools)
+        self.breaker = CircuitBreaker(env)
+        self.instruments = Instruments(exchange.name, env, exchange.parse_symbol)
+        self.prices: TTLCache[str, Decimal] = TTLCache(10_000, _PRICE_S, env.now)
+
+
+class Account:
+    """What everything in the process shares that trades for one account."""
+
+    def __init__(self, env: Environment) -> None:
+        self.orders = OrderStore(env)
+        self.switch = KillSwitch(env)
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The weak registry of one process: what nobody uses any more is gone."""
+
+    pid: int
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    hosts: weakref.WeakValueDictionary[Any, Host] = field(default_factory=weakref.WeakValueDictionary)
+    accounts: weakref.WeakValueDictionary[Any, Account] = field(default_factory=weakref.WeakValueDictionary)
+
+
+_shared: dict[int, _Shared] = {}
+
+
+def _process() -> _Shared:
+    # By pid: a forked child must not see, lock or use what its parent made.
+    pid = os.getpid()
+    found = _shared.get(pid)
+    return found if found is not None else _shared.setdefault(pid, _Shared(pid))
+
+
+class Venue:
+    """One client's parts in one process. Making it opens nothing and starts nothing."""
+
+    def __init__(self, what: Plan, env: Environment | None = None) -> None:
+        self.plan = what
+        self.pid = os.getpid()
+        self.env = env or Environment()
+        self.exchange = what.exchange
+        self.endpoints = what.endpoints
+        self.proxy = what.settings.proxy
+        self.ca_file = what.settings.ca_file
+        self.metrics = Registry(what.settings.metrics)
+        self.host, self.account = self._find()
+        self.http = Http(what.endpoints.rest, env=self.env, proxy=self.proxy, ca_file=self.ca_file)
+        self.gateway = Gateway(
+            what.exchange,
+            env=self.env,
+            http=self.http,
+            limiter=self.host.limiter,
+            breaker=self.host.breaker,
+            clock=self.host.clock,
+            metrics=self.metrics,
+            account=what.account,
+            signer=self._signer,
+            recv_window_ms=what.settings.recv_window_ms,
+        )
+        self._jobs: dict[str, Jobs] = {}
+        self._lock = self.env.lock()
+
+    def _find(self) -> tuple[Host, Account]:
+        shared, what = _process(), self.plan
+        place = (what.exchange.name, what.endpoints)
+        with shared.lock:
+            host = shared.hosts.get(place) or Host(what.exchange, self.env, what.settings.budget_share)
+            account = shared.accounts.get((*place, what.account)) or Account(self.env)
+            shared.hosts[place] = host
+            shared.accounts[*place, what.account] = account
+        return host, account
+
+    def need_credentials(self) -> Credentials:
+        """The credentials.
+
+        Raises:
+            ConfigurationError: there are none; names the variables that would hold them.
+        """
+        if self.plan.credentials is None:
+            raise ConfigurationError(missing_credentials(self.exchange.name), {"exchange": self.exchange.name})
+        return self.plan.credentials
+
+    def _signer(self) -> Signer:
+        return signer(self.need_credentials())
+
+    # ------------------------------------------------------------ the road out
+
+    def call(self, call: Call[T], timeout: float) -> T:
+        """One call through the gateway, in the caller's thread."""
+        return self.gateway.execute(call, timeout)
+
+    def server_now_ms(self) -> int:
+        """The exchange's clock, as well as it is known."""
+        return self.gateway.server_now_ms()
+
+    def instrument(self, symbol: str, timeout: float) -> Instrument:
+        """One instrument, loaded if it is not known or older than an hour.
+
+        Raises:
+            UnknownSymbol: with suggestions.
+        """
+        deadline = self.env.now() + timeout
+        return self.host.instruments.find(symbol, lambda names: self.listing(names, deadline - self.env.now()))
+
+    def listing(self, exchange_symbols: tuple[str, ...], timeout: float) -> Listing:
+        """What the exchange lists now; its limits are learnt from it."""
+        listing = self.call(self.exchange.rest.instruments(exchange_symbols), max(timeout, 0.001))
+        self.host.limiter.learn(listing.pools)
+        self.host.instruments.put(listing.instruments, whole=not exchange_symbols)
+        return listing
+
+    def jobs(self, name: str) -> Jobs:
+        """The background thread of that name (`"orders"`, `"market"`), started when it first has something to do."""
+        with self._lock:
+            return self._jobs.setdefault(name, Jobs(self.env, f"exconnect.{self.exchange.name}.jobs.{name}"))
+
+    # ------------------------------------------------------------ trading
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where the account's write and read path meet."""
+        return Desk(
+            exchange=self.exchange.name,
+            rest=self.exchange.rest,
+            gateway=self.gateway,
+            env=self.env,
+            instruments=self.host.instruments,
+            orders=self.account.orders,
+            instrument=self.instrument,
+        )
+
+    @cached_property
+    def commands(self) -> Commands:
+        """The write path."""
+        ids = ClientOrderIds(self.env, self.plan.account)
+        return Commands(
+            self.desk,
+            switch=self.account.switch,
+            checks=self.plan.settings.risk,
+            new_id=ids.next,
+            last_price=self.last_price,
+            balances=self._balances,
+        )
+
+    @cached_property
+    def watchers(self) -> Watchers:
+        """Handlers of order changes."""
+        watchers = Watchers(self.env, f"exconnect.{self.exchange.name}.orders")
+        self.account.orders.listen(watchers.tell)
+        return watchers
+
+    @cached_property
+    def queries(self) -> AccountQueries:
+        """The read path, as far as it goes to the exchange."""
+        return AccountQueries(self.desk)
+
+    def last_price(self, instrument: Instrument, timeout: float) -> Decimal | None:
+        """The last price seen within ten seconds, else the one of a ticker fetched now."""
+        with self._lock:
+            known = self.host.prices.get(instrument.symbol)
+        if known is not None:
+            return known
+        last = self.call(self.exchange.rest.fetch_ticker(instrument), timeout).last
+        if last is not None:
+            with self._lock:
+                self.host.prices[instrument.symbol] = last
+        return last
+
+    def _balances(self) -> Balances:
+        return Balances(self.exchange.name, {})
+
+    def health(self) -> Health:
+        """How the parts are doing, without asking the exchange."""
+        limits = self.host.limiter.uses(self.plan.account)
+        parts = self.host.breaker.parts()
+        can_read, can_place = (parts[name].state != "open" if name in parts else True for name in ("reads", "place"))
+        halted, keyed = self.account.switch.is_on, self.plan.credentials is not None
+        can_place = can_place and can_read and keyed and not halted and not self.plan.settings.read_only
+        return Health(
+            ok=can_read and (can_place or not keyed),
+            can_read=can_read,
+            can_place=can_place,
+            can_cancel=keyed,
+            is_halted=halted,
+            clock_offset_ms=self.host.clock.offset_ms,
+            clock_error_ms=self.host.clock.error_ms,
+            limits=limits,
+            parts=parts,
+        )
+
+    def close(self) -> None:
+        """End the background threads and the connections of this client; what is shared goes on."""
+        with self._lock:
+            jobs, self._jobs = list(self._jobs.values()), {}
+        for job in jobs:
+            job.close()
+        if "watchers" in self.__dict__:
+            self.account.orders.forget(self.watchers.tell)
+            self.watchers.close()
+        self.http.close()
