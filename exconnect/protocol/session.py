@@ -36,7 +36,7 @@ class BookUpdate(NamedTuple):
     bids: Sequence[Sequence[str]]
     asks: Sequence[Sequence[str]]
     time_ms: int | None
-    received_at: datetime
+    received_at: datetime | None  # None: fetched, not streamed
     is_snapshot: bool = False
     previous_id: int | None = None
 

@@ -1,0 +1,40 @@
+"""Which depth update follows which.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#how-to-manage-a-local-order-book-correctly
+"""
+
+from __future__ import annotations
+
+from exconnect.protocol.book import Verdict
+from exconnect.protocol.session import BookUpdate
+
+
+class SpotSequencer:
+    """Spot: an update follows if it begins at or before the id behind the book's; what ends before it is old."""
+
+    needs_snapshot = True
+
+    def __init__(self) -> None:
+        self._last_id = 0
+
+    @property
+    def last_id(self) -> int:
+        """Id of the last update that is in the book."""
+        return self._last_id
+
+    def anchor(self, snapshot_id: int) -> None:
+        """The book is now as of `snapshot_id`."""
+        self._last_id = snapshot_id
+
+    def judge(self, update: BookUpdate) -> Verdict:
+        """APPLY moves the anchor to the end of the update.
+
+        It need not contain the anchor: a boundary may fall exactly on it, and overlaps are harmless because
+        quantities are absolute.
+        """
+        if update.last_id <= self._last_id:
+            return Verdict.DROP
+        if update.first_id > self._last_id + 1:
+            return Verdict.RESYNC
+        self._last_id = update.last_id
+        return Verdict.APPLY

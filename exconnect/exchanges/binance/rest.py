@@ -1,0 +1,624 @@
+"""Every REST call, as values: path, parameters, price, and how to read the answer.
+
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api
+
+The module is the object that the engine holds (`protocol.exchange.Rest`). Times are ms, `start` in, `end` out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from exconnect.errors import InvalidArgument, NotSupported
+from exconnect.exchanges.binance import parse
+from exconnect.exchanges.binance.markets import MARKETS, NAME, SPOT
+from exconnect.exchanges.binance.wire import ServerTime, loads, read
+from exconnect.model.account import Balances, Fees
+from exconnect.model.enums import Capability, OrderType
+from exconnect.model.instrument import Instrument
+from exconnect.model.market import Book, Candle, Ticker, Trade
+from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
+from exconnect.model.values import datetime_of, plain
+from exconnect.protocol.call import Call, Cost, Lane, Params, Replay, Request, Response, Security
+from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
+from exconnect.protocol.session import BookUpdate
+
+T = TypeVar("T")
+
+PAGE: Mapping[str, int] = {"trades": 1000, "candles": 1000, "orders": 1000, "fills": 1000}
+
+_RAW = Cost("raw_requests")
+_DAY_MS = 86_400_000
+_WHOLE_LISTING = 64 * 1024 * 1024  # bytes; thousands of symbols with their filters
+_MOST_NAMED = 100  # tickers beyond this cost as much as all of them
+
+Value = str | int | Decimal | None
+
+
+def _call(
+    operation: str,
+    method: str,
+    path: str,
+    params: Iterable[tuple[str, Value]],
+    decode: Callable[[Any], T],
+    *,
+    weight: int,
+    lane: Lane = Lane.MARKET,
+    replay: Replay = Replay.SAFE,
+    security: Security = Security.PUBLIC,
+    refunded: bool = False,
+    orders: int = 0,
+    symbol: str | None = None,
+    client_order_id: str | None = None,
+    max_body: int = 8 * 1024 * 1024,
+) -> Call[T]:
+    costs = [Cost("request_weight", weight, refunded), _RAW]
+    if orders:
+        costs.append(Cost("orders", orders))
+    return Call(
+        operation=operation,
+        request=Request(method, path, _params(params)),
+        decode=lambda response: decode(loads(response.body)),
+        costs=tuple(costs),
+        lane=lane,
+        replay=replay,
+        security=security,
+        symbol=symbol,
+        client_order_id=client_order_id,
+        max_body=max_body,
+    )
+
+
+def _params(pairs: Iterable[tuple[str, Value]]) -> Params:
+    return tuple((name, _text(value)) for name, value in pairs if value is not None)
+
+
+def _text(value: str | int | Decimal) -> str:
+    """As it travels: digits and a point, no exponent, no zeros that say nothing."""
+    if not isinstance(value, Decimal):
+        return str(value)
+    text = plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _path(instrument: Instrument, rest: str) -> str:
+    return f"{MARKETS[instrument.market].prefix}/{rest}"
+
+
+def _named(exchange_symbols: Sequence[str]) -> tuple[str, str] | None:
+    """The parameter for one or several symbols; None for all."""
+    if not exchange_symbols:
+        return None
+    if len(exchange_symbols) == 1:
+        return "symbol", exchange_symbols[0]
+    return "symbols", json.dumps(list(exchange_symbols), separators=(",", ":"), ensure_ascii=False)
+
+
+# ---- market data ----------------------------------------------------------------------------------------------------
+
+
+def time() -> Call[int]:
+    """The exchange's clock, ms."""
+    return _call(
+        "fetch_time",
+        "GET",
+        f"{SPOT.prefix}/time",
+        (),
+        lambda raw: read(ServerTime, raw).server_time,
+        weight=1,
+        lane=Lane.QUERY,
+    )
+
+
+def instruments(exchange_symbols: Sequence[str]) -> Call[Listing]:
+    """Those named, or all; with the rate limits. In the query lane, because orders wait for it."""
+    # The whole listing is half as long without the permission sets, which nothing here reads.
+    named = _named(exchange_symbols) or ("showPermissionSets", "false")
+    path = f"{SPOT.prefix}/exchangeInfo"
+    return _call(
+        "fetch_instruments",
+        "GET",
+        path,
+        (named,),
+        parse.listing,
+        weight=20,
+        lane=Lane.QUERY,
+        max_body=_WHOLE_LISTING,
+    )
+
+
+def fetch_ticker(instrument: Instrument) -> Call[Ticker]:
+    """Best prices and the last 24 hours of one symbol."""
+    symbol = instrument.symbol
+    return _call(
+        "fetch_ticker",
+        "GET",
+        _path(instrument, "ticker/24hr"),
+        (("symbol", instrument.exchange_symbol),),
+        lambda raw: parse.ticker(raw, symbol),
+        weight=2,
+        symbol=symbol,
+    )
+
+
+def fetch_tickers(instruments: Sequence[Instrument], lookup: Lookup) -> Call[dict[str, Ticker]]:
+    """Those named, or all; by unified symbol. What `lookup` does not know is left out."""
+    wanted = {each.exchange_symbol for each in instruments}
+    named = _named([each.exchange_symbol for each in instruments]) if len(wanted) <= _MOST_NAMED else None
+    weight = 80 if named is None else 2 if len(wanted) <= 20 else 40
+
+    def decode(raw: Any) -> dict[str, Ticker]:
+        found: dict[str, Ticker] = {}
+        for row in read(list[dict[str, Any]], raw if isinstance(raw, list) else [raw]):
+            instrument = lookup(str(row.get("symbol")))
+            if instrument is not None and (not wanted or instrument.exchange_symbol in wanted):
+                found[instrument.symbol] = parse.ticker(row, instrument.symbol)
+        return found
+
+    path = f"{SPOT.prefix}/ticker/24hr"
+    return _call("fetch_tickers", "GET", path, () if named is None else (named,), decode, weight=weight)
+
+
+def _depth_weight(depth: int) -> int:
+    return next((weight for most, weight in ((100, 5), (500, 25), (1000, 50)) if depth <= most), 250)
+
+
+def fetch_book(instrument: Instrument, depth: int) -> Call[Book]:
+    """The book with at most `depth` levels a side (5000 at most)."""
+    return _depth("fetch_book", instrument, depth, parse.book, Lane.MARKET)
+
+
+def book_snapshot(instrument: Instrument, depth: int) -> Call[BookUpdate]:
+    """The same as the ground for a `BookBuilder`."""
+    return _depth("book_snapshot", instrument, depth, parse.snapshot, Lane.STREAM)
+
+
+def _depth(operation: str, instrument: Instrument, depth: int, decode: Callable[[Any, str], T], lane: Lane) -> Call[T]:
+    symbol = instrument.symbol
+    return _call(
+        operation,
+        "GET",
+        _path(instrument, "depth"),
+        (("symbol", instrument.exchange_symbol), ("limit", depth)),
+        lambda raw: decode(raw, symbol),
+        weight=_depth_weight(depth),
+        lane=lane,
+        symbol=symbol,
+    )
+
+
+def _rows(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    return lambda raw: [decode(row) for row in read(list[Any], raw)]
+
+
+def fetch_trades(instrument: Instrument, from_id: str | None, limit: int) -> Call[list[Trade]]:
+    """Single trades, oldest first: the newest, or those from `from_id` on."""
+    symbol = instrument.symbol
+    path, lane = ("trades", Lane.MARKET) if from_id is None else ("historicalTrades", Lane.HISTORY)
+    return _call(
+        "fetch_trades",
+        "GET",
+        _path(instrument, path),
+        (("symbol", instrument.exchange_symbol), ("limit", limit), ("fromId", from_id)),
+        _rows(lambda row: parse.trade(row, symbol)),
+        weight=25,
+        lane=lane,
+        symbol=symbol,
+    )
+
+
+def first_trade_id(instrument: Instrument, start: int) -> Call[str | None]:
+    """Id of the first trade at or after `start`, None if there is none."""
+    return _call(
+        "fetch_trades",
+        "GET",
+        _path(instrument, "aggTrades"),
+        (("symbol", instrument.exchange_symbol), ("startTime", start), ("limit", 1)),
+        parse.first_trade_id,
+        weight=4,
+        lane=Lane.HISTORY,
+        symbol=instrument.symbol,
+    )
+
+
+def fetch_candles(
+    instrument: Instrument, interval: str, *, start: int | None, end: int | None, limit: int, at: int
+) -> Call[list[Candle]]:
+    """A page of candles, oldest first: the newest, or from `start` on; `at` tells which are closed."""
+    symbol = instrument.symbol
+    return _call(
+        "fetch_candles",
+        "GET",
+        _path(instrument, "klines"),
+        (
+            ("symbol", instrument.exchange_symbol),
+            ("interval", interval),
+            ("startTime", start),
+            ("endTime", None if end is None else end - 1),
+            ("limit", limit),
+        ),
+        _rows(lambda row: parse.candle(row, symbol, interval, at)),
+        weight=2,
+        lane=Lane.MARKET if start is None else Lane.HISTORY,
+        symbol=symbol,
+    )
+
+
+# ---- account --------------------------------------------------------------------------------------------------------
+
+
+def _query(
+    operation: str,
+    path: str,
+    params: Iterable[tuple[str, Value]],
+    decode: Callable[[Any], T],
+    *,
+    weight: int,
+    symbol: str | None = None,
+    client_order_id: str | None = None,
+) -> Call[T]:
+    return _call(
+        operation,
+        "GET",
+        path,
+        params,
+        decode,
+        weight=weight,
+        lane=Lane.QUERY,
+        security=Security.SIGNED,
+        symbol=symbol,
+        client_order_id=client_order_id,
+    )
+
+
+def fetch_balances() -> Call[Balances]:
+    """What is held."""
+    params = (("omitZeroBalances", "true"),)
+    return _query("fetch_balances", f"{SPOT.prefix}/account", params, parse.balances, weight=20)
+
+
+def permissions() -> Call[KeyPermissions]:
+    """What the account behind the key may do."""
+    params = (("omitZeroBalances", "true"),)
+    return _query("permissions", f"{SPOT.prefix}/account", params, parse.permissions, weight=20)
+
+
+def fetch_fees(instrument: Instrument) -> Call[Fees]:
+    """Maker and taker rate of one symbol."""
+    symbol = instrument.symbol
+    return _query(
+        "fetch_fees",
+        _path(instrument, "account/commission"),
+        (("symbol", instrument.exchange_symbol),),
+        lambda raw: parse.fees(raw, symbol),
+        weight=20,
+        symbol=symbol,
+    )
+
+
+def fetch_order(instrument: Instrument, *, client_order_id: str | None, order_id: str | None) -> Call[Order]:
+    """One order, by the exchange's id where it is known: a client order id may have been used before."""
+    symbol = instrument.symbol
+    return _query(
+        "fetch_order",
+        _path(instrument, "order"),
+        (("symbol", instrument.exchange_symbol), *_which(client_order_id, order_id)),
+        lambda raw: parse.order(raw, symbol),
+        weight=4,
+        symbol=symbol,
+        client_order_id=client_order_id,
+    )
+
+
+def _which(client_order_id: str | None, order_id: str | None) -> tuple[tuple[str, Value], ...]:
+    return (("orderId", order_id),) if order_id is not None else (("origClientOrderId", client_order_id),)
+
+
+def fetch_open_orders(instrument: Instrument | None, lookup: Lookup) -> Call[list[Order]]:
+    """Open orders of one symbol or of all; an order whose symbol `lookup` does not know keeps the exchange's name."""
+
+    def decode(row: Any) -> Order:
+        name = str(row.get("symbol")) if isinstance(row, dict) else ""
+        found = lookup(name) if instrument is None else instrument
+        return parse.order(row, name if found is None else found.symbol)
+
+    return _query(
+        "fetch_open_orders",
+        f"{SPOT.prefix}/openOrders",
+        (("symbol", None if instrument is None else instrument.exchange_symbol),),
+        _rows(decode),
+        weight=80 if instrument is None else 6,
+        symbol=None if instrument is None else instrument.symbol,
+    )
+
+
+def _range(start: int | None, end: int | None) -> tuple[tuple[str, Value], ...]:
+    """Times as parameters. The exchange refuses more than 24 hours: then only `start` goes, and the rest is cut off."""
+    is_wide = start is not None and end is not None and end - start > _DAY_MS
+    return ("startTime", start), ("endTime", None if end is None or is_wide else end - 1)
+
+
+def _is_before(end: int | None, time: datetime | None) -> bool:
+    return end is None or time is None or time < datetime_of(end)
+
+
+def fetch_orders(
+    instrument: Instrument, *, start: int | None, end: int | None, from_id: str | None, limit: int
+) -> Call[list[Order]]:
+    """A page of orders, oldest first: the newest, from `start` on, or from the order `from_id` on."""
+    symbol = instrument.symbol
+    where = _range(start, end) if from_id is None else (("orderId", from_id),)
+    rows = _rows(lambda row: parse.order(row, symbol))
+    return _query(
+        "fetch_orders",
+        _path(instrument, "allOrders"),
+        (("symbol", instrument.exchange_symbol), *where, ("limit", limit)),
+        lambda raw: [order for order in rows(raw) if _is_before(end, order.created_at)],
+        weight=20,
+        symbol=symbol,
+    )
+
+
+def fetch_fills(
+    instrument: Instrument,
+    *,
+    order_id: str | None,
+    start: int | None,
+    end: int | None,
+    from_id: str | None,
+    limit: int,
+) -> Call[list[Fill]]:
+    """A page of fills, oldest first: the newest, from `start` on, from the fill `from_id` on, or of one order."""
+    symbol = instrument.symbol
+    where = _range(start, end) if from_id is None and order_id is None else ()
+    rows = _rows(lambda row: parse.fill(row, symbol))
+    return _query(
+        "fetch_fills",
+        _path(instrument, "myTrades"),
+        (
+            ("symbol", instrument.exchange_symbol),
+            ("orderId", order_id),
+            ("fromId", from_id),
+            *where,
+            ("limit", limit),
+        ),
+        lambda raw: [fill for fill in rows(raw) if _is_before(end, fill.time)],
+        weight=20 if order_id is None else 5,
+        symbol=symbol,
+    )
+
+
+# ---- orders ---------------------------------------------------------------------------------------------------------
+
+
+def place_order(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[Order]:
+    """Place an order; the answer holds its fills.
+
+    Raises:
+        NotSupported: `reduce_only` on spot.
+        InvalidArgument: `extra` names what the command itself says.
+    """
+    symbol = instrument.symbol
+    return _call(
+        "place_order",
+        "POST",
+        _path(instrument, "order"),
+        _placing(command, instrument, client_order_id),
+        lambda raw: parse.order(raw, symbol),
+        weight=1,
+        refunded=True,
+        orders=1,
+        lane=Lane.PLACE,
+        replay=Replay.NEVER,
+        security=Security.SIGNED,
+        symbol=symbol,
+        client_order_id=client_order_id,
+    )
+
+
+def validate_order(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[None]:
+    """The same checks by the exchange, and nothing placed."""
+    return _call(
+        "place_order",
+        "POST",
+        _path(instrument, "order/test"),
+        _placing(command, instrument, client_order_id),
+        lambda _raw: None,
+        weight=1,
+        lane=Lane.PLACE,
+        security=Security.SIGNED,
+        symbol=instrument.symbol,
+        client_order_id=client_order_id,
+    )
+
+
+def _placing(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> list[tuple[str, Value]]:
+    if command.reduce_only:
+        details = {"exchange": NAME, "symbol": instrument.symbol, "capability": Capability.FUTURES.value}
+        raise NotSupported("reduce_only goes with perpetuals: a spot order can only sell what is held", details)
+    tif = None if command.time_in_force is None or command.post_only else command.time_in_force.value.upper()
+    stp = None if command.self_trade_prevention is None else command.self_trade_prevention.value.upper()
+    params: list[tuple[str, Value]] = [
+        ("symbol", instrument.exchange_symbol),
+        ("side", command.side.value.upper()),
+        ("type", "LIMIT_MAKER" if command.post_only else command.type.value.upper()),
+        ("timeInForce", tif),
+        ("quantity", command.quantity),
+        ("quoteOrderQty", command.quote_quantity),
+        ("price", command.price),
+        ("stopPrice", command.stop_price),
+        ("trailingDelta", command.trailing_delta_bps),
+        ("icebergQty", command.iceberg_quantity),
+        ("selfTradePreventionMode", stp),
+        ("newClientOrderId", client_order_id),
+        ("newOrderRespType", "FULL"),
+    ]
+    return params + _extra(command.extra or {}, {name for name, _ in params})
+
+
+def _extra(extra: Mapping[str, str], ours: set[str]) -> list[tuple[str, Value]]:
+    taken = sorted(set(extra) & (ours | {"timestamp", "recvWindow", "signature", "computeCommissionRates"}))
+    if taken:
+        raise InvalidArgument(f"extra: {taken[0]!r} is not yours to set here", {"argument": "extra", "exchange": NAME})
+    return list(extra.items())
+
+
+def cancel_order(instrument: Instrument, *, client_order_id: str, order_id: str | None) -> Call[Order]:
+    """Cancel an order. It keeps its name: without `newClientOrderId` the exchange would give it a random one."""
+    symbol = instrument.symbol
+    return _call(
+        "cancel_order",
+        "DELETE",
+        _path(instrument, "order"),
+        (
+            ("symbol", instrument.exchange_symbol),
+            *_which(client_order_id, order_id),
+            ("newClientOrderId", client_order_id),
+        ),
+        lambda raw: parse.order(raw, symbol),
+        weight=1,
+        refunded=True,
+        lane=Lane.CANCEL,
+        replay=Replay.ABSOLUTE,
+        security=Security.SIGNED,
+        symbol=symbol,
+        client_order_id=client_order_id,
+    )
+
+
+def cancel_all_orders(instrument: Instrument) -> Call[list[Order]]:
+    """Cancel every open order of one symbol, legs of order lists too; with none open it is `OrderNotFound`."""
+    symbol = instrument.symbol
+    return _call(
+        "cancel_all_orders",
+        "DELETE",
+        _path(instrument, "openOrders"),
+        (("symbol", instrument.exchange_symbol),),
+        lambda raw: parse.canceled(raw, symbol),
+        weight=1,
+        refunded=True,
+        lane=Lane.CANCEL,
+        replay=Replay.ABSOLUTE,
+        security=Security.SIGNED,
+        symbol=symbol,
+    )
+
+
+def amend_order(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
+    """A smaller quantity at the same price keeps order and place in the queue; all else replaces the order.
+
+    The call's `client_order_id` is the order's own (amended in place) or `new_id` (replaced).
+    """
+    is_same_price = amend.price is None or amend.price == order.price
+    is_smaller = amend.quantity is not None and order.quantity is not None and amend.quantity < order.quantity
+    if is_same_price and is_smaller and instrument.rules.amend:
+        return _shrink(order, amend, instrument)
+    return _replace(order, amend, instrument, new_id)
+
+
+def _shrink(order: Order, amend: AmendOrder, instrument: Instrument) -> Call[Order]:
+    symbol = instrument.symbol
+    return _call(
+        "amend_order",
+        "PUT",
+        _path(instrument, "order/amend/keepPriority"),
+        (
+            ("symbol", instrument.exchange_symbol),
+            *_which(order.client_order_id, order.order_id),
+            ("newClientOrderId", order.client_order_id),
+            ("newQty", amend.quantity),
+        ),
+        lambda raw: parse.amended(raw, symbol),
+        weight=4,
+        lane=Lane.PLACE,
+        replay=Replay.ABSOLUTE,
+        security=Security.SIGNED,
+        symbol=symbol,
+        client_order_id=order.client_order_id,
+    )
+
+
+def _replace(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
+    """Safe to repeat: the second time there is nothing to cancel, and STOP_ON_FAILURE then places nothing."""
+    symbol, old_id = instrument.symbol, order.client_order_id
+    target: tuple[str, Value] = ("cancelOrderId", order.order_id)
+    if order.order_id is None:
+        target = ("cancelOrigClientOrderId", old_id)
+    params = [
+        *_placing(_successor(order, amend), instrument, new_id),
+        *_terms(order),
+        ("cancelReplaceMode", "STOP_ON_FAILURE"),
+        target,
+        ("cancelNewClientOrderId", old_id),
+        ("cancelRestrictions", "ONLY_NEW"),
+    ]
+    return _call(
+        "amend_order",
+        "POST",
+        _path(instrument, "order/cancelReplace"),
+        params,
+        lambda raw: parse.replaced(raw, symbol, old_id),
+        weight=1,
+        refunded=True,
+        orders=1,
+        lane=Lane.PLACE,
+        replay=Replay.ABSOLUTE,
+        security=Security.SIGNED,
+        symbol=symbol,
+        client_order_id=new_id,
+    )
+
+
+def _successor(order: Order, amend: AmendOrder) -> PlaceOrder:
+    raw = order.raw if isinstance(order.raw, dict) else {}
+    trailing = raw.get("trailingDelta")
+    return PlaceOrder(
+        order.symbol,
+        order.side,
+        amend.quantity if amend.quantity is not None else order.quantity,
+        price=amend.price if amend.price is not None else order.price,
+        type=order.type,
+        time_in_force=order.time_in_force if order.type in _LIMITS else None,
+        post_only=order.post_only,
+        stop_price=order.stop_price,
+        trailing_delta_bps=trailing if isinstance(trailing, int) and trailing > 0 else None,
+    )
+
+
+_LIMITS = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+
+
+def _terms(order: Order) -> list[tuple[str, Value]]:
+    """What an `Order` has no field for and its successor must keep, from the exchange's own words."""
+    raw = order.raw if isinstance(order.raw, dict) else {}
+    iceberg, mode = parse.nonzero(raw.get("icebergQty")), raw.get("selfTradePreventionMode")
+    return [("icebergQty", iceberg), ("selfTradePreventionMode", mode if isinstance(mode, str) else None)]
+
+
+# ---- anything else --------------------------------------------------------------------------------------------------
+
+
+def raw(
+    method: str,
+    path: str,
+    params: Mapping[str, str],
+    *,
+    signed: bool,
+    cost: int,
+    decode: Callable[[Response], object],
+) -> Call[object]:
+    """Any endpoint; only a GET is ever repeated."""
+    is_read = method == "GET"
+    return Call(
+        operation=f"raw.{method.lower()}",
+        request=Request(method, path, tuple(params.items())),
+        decode=decode,
+        costs=(Cost("request_weight", cost), _RAW),
+        lane=Lane.QUERY if signed or not is_read else Lane.MARKET,
+        replay=Replay.SAFE if is_read else Replay.NEVER,
+        security=Security.SIGNED if signed else Security.PUBLIC,
+    )

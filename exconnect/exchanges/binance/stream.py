@@ -1,0 +1,288 @@
+"""One connection to the market streams: subscriptions in paced, acknowledged chunks, and what the frames mean.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from exconnect.errors import MalformedMessage
+from exconnect.exchanges.binance import parse, wire
+from exconnect.exchanges.binance.markets import NAME
+from exconnect.protocol.exchange import Market
+from exconnect.protocol.session import Acked, BookUpdate, Closing, Event, Refused, Topic, Unknown
+
+_CHUNK = 200  # streams in one request
+_PACE = 3  # requests a second; the exchange allows 5 messages, pongs included
+_ACK_SECONDS = 10.0
+_SILENT_SECONDS = 5.0  # the canary sings every second
+_DEAD_SECONDS = 60.0  # a connection without a canary: the exchange pings every 20 s
+_IDLE_SECONDS = 1.0
+_CANARY_SYMBOL = "btcusdt"
+
+_NOTHING: Sequence[Event] = ()
+
+_COMBINED = '{"stream":"'
+_COMBINED_LENGTH = len(_COMBINED)
+_DEPTH = '{"e":"depthUpdate",'
+_DEPTH_SYMBOL = '"s":"'
+_DEPTH_SYMBOL_BY = 60  # characters of a raw depth frame within which its symbol stands
+
+
+def stream_name(topic: Topic) -> str:
+    """`Topic("candle", …, "BTCUSDT", "1m")` → `"btcusdt@kline_1m"`. An upper-case name would stay silent."""
+    symbol = topic.exchange_symbol.lower()
+    if topic.kind == "book":
+        return f"{symbol}@depth@100ms"
+    return f"{symbol}@kline_{topic.interval}" if topic.kind == "candle" else f"{symbol}@{topic.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that waits for its answer."""
+
+    method: str
+    names: tuple[str, ...]
+    until: float
+
+
+class MarketSession:
+    """The conversation on `/stream`. All of it is state of one connection; `want` alone outlives a reconnect."""
+
+    def __init__(self, market: Market) -> None:
+        self._path = market.stream_path
+        self._topics: dict[str, Topic] = {}  # wanted, by stream name
+        self._books: dict[str, Topic] = {}  # wanted books by exchange symbol, for raw frames
+        self._last_id = 0
+        self._forget(0.0)
+
+    def _forget(self, now: float) -> None:
+        self._canary: str | None = None
+        self._subscribed: set[str] = set()
+        self._refused: set[str] = set()
+        self._asked: dict[str, _Asked] = {}
+        self._again: deque[tuple[str, ...]] = deque()  # halves of refused chunks
+        self._sent: deque[float] = deque(maxlen=_PACE)
+        self._heard = self._alive = now
+        self._sings = False
+
+    def route(self) -> str:
+        """Path to connect to."""
+        return self._path
+
+    def opened(self, now: float, at: int) -> list[str]:
+        """The connection is up and knows nothing yet; frames to send first."""
+        self._forget(now)
+        return self._requests(now)
+
+    def want(self, topics: frozenset[Topic]) -> None:
+        """The whole set of subscriptions from now on."""
+        self._topics = {stream_name(topic): topic for topic in topics}
+        self._books = {topic.exchange_symbol: topic for topic in topics if topic.kind == "book"}
+        self._refused &= self._topics.keys()
+
+    # ---- sending ----------------------------------------------------------------------------------------------------
+
+    def due(self, now: float, at: int) -> tuple[list[str], float]:
+        """Frames to send now, and when to ask again."""
+        frames = self._requests(now)
+        wake = now + _IDLE_SECONDS
+        if len(self._sent) == _PACE:
+            wake = min(wake, max(self._sent[0] + 1.0, now))
+        return frames, wake
+
+    def _requests(self, now: float) -> list[str]:
+        frames = []
+        while self._may_send(now) and (chunk := self._next_chunk()) is not None:
+            method, names = chunk
+            self._last_id += 1
+            self._asked[str(self._last_id)] = _Asked(method, names, now + _ACK_SECONDS)
+            self._sent.append(now)
+            frames.append(json.dumps({"method": method, "params": names, "id": self._last_id}, ensure_ascii=False))
+        return frames
+
+    def _may_send(self, now: float) -> bool:
+        return len(self._sent) < _PACE or now - self._sent[0] >= 1.0
+
+    def _next_chunk(self) -> tuple[str, tuple[str, ...]] | None:
+        """What to ask for next; names that are under way are left alone until their answer is there."""
+        if self._again:
+            return "SUBSCRIBE", self._again.popleft()
+        wanted = self._wanted()
+        busy = {name for asked in self._asked.values() for name in asked.names}
+        surplus = self._subscribed - wanted - busy
+        if surplus:
+            return "UNSUBSCRIBE", tuple(islice(sorted(surplus), _CHUNK))
+        missing = wanted - self._subscribed - self._refused - busy
+        return ("SUBSCRIBE", tuple(islice(sorted(missing), _CHUNK))) if missing else None
+
+    def _wanted(self) -> set[str]:
+        if not self._topics:
+            return set()
+        if self._canary is None:
+            symbols = sorted({topic.exchange_symbol.lower() for topic in self._topics.values()})
+            self._canary = f"{_CANARY_SYMBOL if _CANARY_SYMBOL in symbols else symbols[0]}@avgPrice"
+        return {*self._topics, self._canary}
+
+    # ---- health -----------------------------------------------------------------------------------------------------
+
+    def pinged(self, now: float) -> None:
+        """A ping came: the connection is alive, if not the data."""
+        self._alive = now
+
+    def overdue(self, now: float) -> str | None:
+        """Why this connection must be given up, or None.
+
+        Silence means something only where the canary has been heard: a server without one must not be left for it.
+        """
+        if any(now > asked.until for asked in self._asked.values()):
+            return f"no answer to a subscription within {_ACK_SECONDS:g} s"
+        if self._sings and now - self._heard > _SILENT_SECONDS:
+            return f"no data for {_SILENT_SECONDS:g} s"
+        if now - max(self._heard, self._alive) > _DEAD_SECONDS:
+            return f"neither data nor ping for {_DEAD_SECONDS:g} s"
+        return None
+
+    # ---- receiving --------------------------------------------------------------------------------------------------
+
+    def receive(self, text: str, now: float, received_at: datetime) -> Sequence[Event]:
+        """What a frame means.
+
+        Raises:
+            MalformedMessage: it makes no sense; `symbol` is set where the frame still tells.
+        """
+        self._heard = now
+        topic = self._book_of(text)
+        if topic is None:
+            return self._general(text, received_at)
+        try:
+            event = wire.depth_frame(text) if text.startswith(_COMBINED) else wire.depth_event(text)
+        except MalformedMessage as error:
+            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+        return (BookUpdate(topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at),)
+
+    def _book_of(self, text: str) -> Topic | None:
+        """The book that a depth frame in its usual form belongs to: told by how it begins, without decoding it."""
+        if text.startswith(_COMBINED):
+            topic = self._topics.get(text[_COMBINED_LENGTH : text.find('"', _COMBINED_LENGTH)])
+            return topic if topic is not None and topic.kind == "book" else None
+        if text.startswith(_DEPTH):
+            start = text.find(_DEPTH_SYMBOL, 0, _DEPTH_SYMBOL_BY) + len(_DEPTH_SYMBOL)
+            return self._books.get(text[start : text.find('"', start)])
+        return None
+
+    def _general(self, text: str, received_at: datetime) -> Sequence[Event]:
+        message = wire.loads(text)
+        if isinstance(message, list):
+            return (Unknown("array"),)
+        if not isinstance(message, dict):
+            raise wire.malformed("neither object nor array", text)
+        data = message.get("data")
+        if isinstance(data, dict) and "stream" in message:
+            return self._event(data, str(message["stream"]), received_at)
+        if isinstance(message.get("event"), dict):
+            return self._event(message["event"], "event", received_at)
+        if "e" in message:
+            return self._event(message, "event", received_at)
+        if "result" in message or "error" in message or "code" in message:
+            return self._answer(message)
+        return (Unknown(_shape(message)),)
+
+    def _event(self, data: dict[str, Any], stream: str, received_at: datetime) -> Sequence[Event]:
+        """One event, whatever wraps it: its own fields say what it is, or (partial books) the name of its stream."""
+        kind = data.get("e")
+        if kind == "serverShutdown":
+            return (Closing("the server is shutting down"),)
+        if kind == "avgPrice":
+            self._sings = True
+            return _NOTHING
+        name = _NAMES[kind](data) if kind in _NAMES else None
+        if name is None:
+            return (Unknown(str(kind or stream.partition("@")[2] or stream)),)
+        topic = self._topics.get(name)
+        if topic is None:
+            return _NOTHING  # no longer wanted
+        try:
+            return (_made(topic, data, received_at),)
+        except MalformedMessage as error:
+            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+
+    def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
+        """An answer to a request; the error forms are nested or flat, with or without an id."""
+        problem = message.get("error", message if "code" in message else None)
+        key = str(message.get("id"))
+        if problem is not None and key not in self._asked and message.get("id") is None:
+            key = next(iter(self._asked), key)  # answers come in order: it can only be the oldest
+        asked = self._asked.pop(key, None)
+        if asked is None:
+            return (Unknown("answer"),)
+        if problem is not None:
+            return self._refusal(asked, problem)
+        if asked.method == "UNSUBSCRIBE":
+            self._subscribed.difference_update(asked.names)
+            return _NOTHING
+        self._subscribed.update(asked.names)
+        topics = self._wanted_among(asked.names)
+        return (Acked(topics),) if topics else _NOTHING
+
+    def _refusal(self, asked: _Asked, problem: Any) -> Sequence[Event]:
+        """One bad name must not cost the others: halve until it stands alone."""
+        if asked.method == "UNSUBSCRIBE":
+            self._subscribed.difference_update(asked.names)
+            return _NOTHING
+        if len(asked.names) > 1:
+            middle = len(asked.names) // 2
+            self._again.extend((asked.names[:middle], asked.names[middle:]))
+            return _NOTHING
+        self._refused.update(asked.names)
+        topics = self._wanted_among(asked.names)
+        return (Refused(topics, _reason(problem)),) if topics else _NOTHING
+
+    def _wanted_among(self, names: tuple[str, ...]) -> frozenset[Topic]:
+        return frozenset(self._topics[name] for name in names if name in self._topics)
+
+
+def _named(suffix: str) -> Any:
+    return lambda data: f"{str(data.get('s')).lower()}@{suffix}"
+
+
+def _kline_name(data: dict[str, Any]) -> str:
+    bar = data.get("k")
+    return f"{str(data.get('s')).lower()}@kline_{bar.get('i') if isinstance(bar, dict) else None}"
+
+
+_NAMES = {
+    "depthUpdate": _named("depth@100ms"),
+    "trade": _named("trade"),
+    "24hrTicker": _named("ticker"),
+    "kline": _kline_name,
+}
+
+
+def _made(topic: Topic, data: dict[str, Any], received_at: datetime) -> Event:
+    if topic.kind == "trade":
+        return parse.trade_event(data, topic.symbol, received_at)
+    if topic.kind == "ticker":
+        return parse.ticker_event(data, topic.symbol, received_at)
+    if topic.kind == "candle":
+        return parse.kline_event(data, topic.symbol, received_at)
+    event = wire.read(wire.DepthEvent, data)
+    return BookUpdate(topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at)
+
+
+def _reason(problem: Any) -> str:
+    if isinstance(problem, dict):
+        return f"{problem.get('msg', 'refused')} ({problem.get('code')})"
+    return str(problem)
+
+
+def _shape(message: dict[str, Any]) -> str:
+    """What to call a message that does not say what it is."""
+    return ",".join(sorted(str(key) for key in islice(message, 6)))
