@@ -44,6 +44,7 @@ class Account:
         order.locked += amount
 
     def unlock(self, order: Order, amount: int) -> None:
+        """Frees what an order held."""
         balance = self.of(spends(order.wish))
         balance.free += amount
         balance.locked -= amount
@@ -57,6 +58,7 @@ class Account:
         balance.free -= amount
 
     def receive(self, asset: str, amount: int) -> None:
+        """Adds to what is free."""
         self.of(asset).free += amount
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
+from .chance import seeded
 from .fixed import SCALE
 from .orders import BUY, SELL, NewOrder
 
@@ -26,7 +26,7 @@ class Crowd:
     def __init__(self, engine: Engine, market: Market, seed: int, rate: float, now_ms: int) -> None:
         self._engine = engine
         self._market = market
-        self._random = random.Random(f"activity {seed} {market.symbol}")  # noqa: S311 (not for secrets)
+        self._random = seeded(f"activity {market.symbol}", seed)
         self._fair = float(market.start)
         self._moves = 0
         self._rate = rate
@@ -53,7 +53,7 @@ class Crowd:
             return now_ms
         side = self._random.choice((BUY, SELL))
         levels = len(self._book_side(side))
-        if levels > MOST_LEVELS or (levels > FEWEST_LEVELS and self._random.random() < 0.5):  # noqa: PLR2004
+        if levels > MOST_LEVELS or (levels > FEWEST_LEVELS and self._random.random() < 0.5):
             self._cancel(side)
         else:
             self._add(side, now_ms)
@@ -71,7 +71,7 @@ class Crowd:
         if bid is None or ask is None:
             return False
         rising = (bid + ask) / 2 < self._fair
-        side = BUY if rising == (self._random.random() < 0.7) else SELL  # noqa: PLR2004
+        side = BUY if rising == (self._random.random() < 0.7) else SELL
         reach = self._market.start // 200
         limit = self._market.on_tick(ask + reach if side == BUY else bid - reach)
         return self._engine.execute(self._market.symbol, side, self._size(), limit, now_ms) > 0

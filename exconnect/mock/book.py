@@ -57,6 +57,7 @@ class BookSide:
             yield from self.levels[price].orders.values()
 
     def add(self, order: Order) -> None:
+        """Puts an order at the end of its level's queue."""
         level = self.levels.get(order.price)
         if level is None:
             level = self.levels[order.price] = Level()
@@ -65,6 +66,7 @@ class BookSide:
         level.total += order.remaining
 
     def shrink(self, price: int, quantity: int) -> None:
+        """Subtracts from a level's sum."""
         self.levels[price].total -= quantity
 
     def remove(self, order: Order) -> None:
@@ -100,6 +102,7 @@ class Book:
         return self.asks if side == BUY else self.bids
 
     def add(self, order: Order) -> None:
+        """An order begins to rest."""
         self.side(order.side).add(order)
         self._touch(order)
 
@@ -112,12 +115,14 @@ class Book:
         self._touch(order)
 
     def remove(self, order: Order) -> None:
+        """An order stops resting."""
         side = self.side(order.side)
         side.shrink(order.price, order.remaining)
         side.remove(order)
         self._touch(order)
 
     def crosses(self, side: str, price: int) -> bool:
+        """An order stops resting."""
         """Whether an order of this side at this price would trade at once."""
         best = self.against(side).best()
         return best is not None and reaches(side, price, best)

@@ -6,7 +6,6 @@ waits in ``events`` in the order in which it happened, until somebody takes it.
 
 from __future__ import annotations
 
-import random
 import string
 from collections import deque
 from typing import TYPE_CHECKING
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING
 from . import filters
 from .account import Account, spends, to_lock
 from .book import Book, reaches
+from .chance import seeded
 from .fixed import SCALE, times
-from .market import FEE
+from .market import FEE, Market
 from .orders import BUY, MARKET_TYPES, SELL, Fill, NewOrder, Order, Refused, Report, Trade
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Engine:
         self.fees: dict[str, int] = {}
         self.outside: dict[str, int] = {}
         self.events: list[Report | Trade] = []
-        self._random = random.Random(f"engine {seed}")  # noqa: S311 (not for secrets)
+        self._random = seeded("engine", seed)
         self._recent: dict[str, deque[tuple[int, int, int]]] = {market.symbol: deque() for market in markets}
         self._recent_sums = {market.symbol: [0, 0] for market in markets}
         self._waiting: dict[str, dict[int, Order]] = {market.symbol: {} for market in markets}
@@ -141,10 +141,8 @@ class Engine:
     def _check_funds(self, wish: NewOrder, quantity: int) -> None:
         if not wish.owner:
             return
-        if wish.type == "market" and wish.side == BUY:
-            needed = self._cost(wish, quantity)
-        else:
-            needed = to_lock(wish, quantity)
+        is_bought_now = wish.type == "market" and wish.side == BUY
+        needed = self._cost(wish, quantity) if is_bought_now else to_lock(wish, quantity)
         if self.accounts[wish.owner].of(spends(wish)).free < needed:
             raise Refused("insufficient_balance")
 
@@ -341,7 +339,7 @@ class Engine:
 
     # The end of an order
 
-    def _end(  # noqa: PLR0913
+    def _end(
         self, order: Order, status: str, now_ms: int, *, reason: str = "", in_book: bool = True, original: str = ""
     ) -> Report:
         order.status, order.updated_ms, order.expiry_reason = status, now_ms, reason
@@ -364,7 +362,7 @@ class Engine:
         order.client_id = client_id
         self.by_client[order.owner, client_id] = order
 
-    def _report(  # noqa: PLR0913
+    def _report(
         self,
         kind: str,
         order: Order,

@@ -43,7 +43,7 @@ class MockExchange:
     Raises: ValueError for an exchange, symbol or limit that does not exist.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         exchange: str = "binance",
         *,
@@ -56,13 +56,13 @@ class MockExchange:
         limits: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         if exchange not in EXCHANGES:
-            message = f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}"
-            raise ValueError(message)
+            raise ValueError(f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}")
         self.exchange = exchange
         self.seed = seed
         self._lock = threading.RLock()
         self._activity = float(activity)
         self._clock_offset = float(clock_offset)
+        self._wanted_port = port
         self._port = port
         self._pid: int | None = None
         self._server: Server | None = None
@@ -77,13 +77,15 @@ class MockExchange:
     # Life
 
     def start(self) -> Self:
-        """Opens the port and starts its threads; nothing if it runs already. Raises: OSError, if the port is taken."""
-        if self._server is None:
-            from .server import Server  # noqa: PLC0415 (brings the websockets library)
+        """Opens the port and starts its threads; nothing if it runs already.
 
+        Raises: OSError if the port is taken, ConfigurationError without the extra ``mock``.
+        """
+        if self._server is None:
+            serve = _server_class()
             with self._lock:
                 self._core.restart_clock(self._now_ms(), self._activity)
-            server = Server(self._core, self._lock, self._now_ms, self._port)
+            server = serve(self._core, self._lock, self._now_ms, self._wanted_port)
             self._port = server.start()
             self._server = server
             self._pid = os.getpid()
@@ -143,8 +145,7 @@ class MockExchange:
     def state_dir(self) -> Path:
         """A temporary directory, removed by ``stop``. Raises: RuntimeError before ``start``."""
         if self._state_dir is None:
-            message = "the mock exchange has not been started"
-            raise RuntimeError(message)
+            raise RuntimeError("the mock exchange has not been started")
         return self._state_dir
 
     def credentials(self, kind: str = "hmac") -> Credentials:
@@ -158,12 +159,12 @@ class MockExchange:
     def env(self) -> dict[str, str]:
         """Environment variables with which another process needs only ``Client("binance")``."""
         with self._lock:
-            name, key = self._core.keys.key("hmac")
+            name, secret = self._core.keys.hmac()
         prefix = f"EXCONNECT_{self.exchange.upper()}"
         return {
             f"{prefix}_ENVIRONMENT": self.url,
             f"{prefix}_API_KEY": name,
-            f"{prefix}_API_SECRET": key.secret,
+            f"{prefix}_API_SECRET": secret,
             "EXCONNECT_STATE_DIR": str(self.state_dir),
         }
 
@@ -199,8 +200,7 @@ class MockExchange:
         Gives the quantity that traded. Raises: KeyError for an unknown symbol, ValueError for a wrong side.
         """
         if side not in {"buy", "sell"}:
-            message = f"side={side!r}: one of buy, sell"
-            raise ValueError(message)
+            raise ValueError(f"side={side!r}: one of buy, sell")
         with self._lock:
             now_ms = self._now_ms()
             self._core.advance(now_ms)
@@ -226,3 +226,14 @@ class MockExchange:
             self._core.on_fault(fault, self._now_ms())
         if self._server and fault.plan.name in {"disconnect", "refuse"}:
             self._server.hang_up(fault.plan.on)
+
+
+def _server_class() -> type[Server]:
+    """Sockets, on first use: they bring the websockets library, which is an extra."""
+    try:
+        from .server import Server
+    except ModuleNotFoundError as error:
+        from exconnect.config import ConfigurationError  # type: ignore[attr-defined] # all that we may import
+
+        raise ConfigurationError("the mock exchange needs websockets: pip install 'exconnect[mock]'") from error
+    return Server

@@ -87,7 +87,7 @@ class Faults:
     changed: threading.Condition = field(default_factory=threading.Condition)
     _active: list[Fault] = field(default_factory=list)
 
-    def add(  # noqa: PLR0913
+    def add(
         self,
         name: str,
         *,
@@ -113,6 +113,8 @@ class Faults:
             self._active.append(fault)
         if name in LASTING:
             self.act(fault)
+        if name == "disconnect":
+            self.remove(fault)
         return fault
 
     def clear(self) -> None:
@@ -121,6 +123,7 @@ class Faults:
             self._active.clear()
 
     def remove(self, fault: Fault) -> None:
+        """Removes one."""
         with self.changed:
             if fault in self._active:
                 self._active.remove(fault)
@@ -178,5 +181,4 @@ class Faults:
 
 def _one_of(argument: str, value: str, choices: frozenset[str]) -> None:
     if value not in choices:
-        message = f"{argument}={value!r}: one of {', '.join(sorted(choices))}"
-        raise ValueError(message)
+        raise ValueError(f"{argument}={value!r}: one of {', '.join(sorted(choices))}")

@@ -28,8 +28,7 @@ def scaled(value: Decimal | str | int) -> int:
     number = Decimal(value).scaleb(DECIMALS)
     whole = int(number)
     if whole != number:
-        message = f"{value} has more than {DECIMALS} decimals"
-        raise ValueError(message)
+        raise ValueError(f"{value} has more than {DECIMALS} decimals")
     return whole
 
 

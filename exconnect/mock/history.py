@@ -7,13 +7,13 @@ are integers, a candle of any interval is exactly the sum of its minutes.
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from .chance import Source, seeded
 from .fixed import SCALE
 from .intervals import DAY, MINUTE, SECOND
 
@@ -85,7 +85,7 @@ class _Piece:
 class _Shape:
     """One day's path by minutes."""
 
-    def __init__(self, source: random.Random) -> None:
+    def __init__(self, source: Source) -> None:
         steps = [source.randint(-12, 12) for _ in range(MINUTES)]
         self.levels = list(accumulate(steps, initial=0))
         self.highs = [max(self.levels[i : i + 2]) + source.randint(0, 6) for i in range(MINUTES)]
@@ -117,10 +117,10 @@ class _Shape:
 
 
 class History:
-    """The prices of one market from BEGIN_MS to the minute in which the exchange started, where it is at its start price."""
+    """The prices of one market from BEGIN_MS to the minute of the exchange's start, where it is at its start price."""
 
     def __init__(self, market: Market, seed: int, started_ms: int) -> None:
-        source = random.Random(f"history {seed} {market.symbol}")  # noqa: S311 (not for secrets)
+        source = seeded(f"history {market.symbol}", seed)
         self._market = market
         self._shapes = [_Shape(source) for _ in range(SHAPES)]
         self.end_ms = started_ms // MINUTE * MINUTE
@@ -129,7 +129,7 @@ class History:
         day, minute = divmod((self.end_ms - BEGIN_MS) // MINUTE, MINUTES)
         self._shift = self._levels[day] + self._shapes[self._of_day[day]].levels[minute] if days > 0 else 0
 
-    def _plan(self, source: random.Random, days: int) -> tuple[list[int], list[int]]:
+    def _plan(self, source: Source, days: int) -> tuple[list[int], list[int]]:
         """A shape for each day, chosen so that the level stays within REACH."""
         order = sorted(range(SHAPES), key=lambda index: self._shapes[index].end)
         of_day, levels = [], [0]
@@ -142,7 +142,7 @@ class History:
         return of_day, levels
 
     def bar(self, begin_ms: int, end_ms: int) -> Bar | None:
-        """The history within a range of whole minutes (or one of whole seconds within a minute); None if there is none."""
+        """What lies within a range of whole minutes (or of whole seconds of one minute); None if nothing does."""
         if begin_ms % MINUTE or end_ms % MINUTE:
             return self._seconds(begin_ms, end_ms)
         begin = (max(begin_ms, BEGIN_MS) - BEGIN_MS) // MINUTE
@@ -178,7 +178,7 @@ class History:
         return (lots * (UNIT + level) + weighted) * (per_lot // UNIT)
 
     def _seconds(self, begin_ms: int, end_ms: int) -> Bar | None:
-        """Within one minute: open, high, low, close at seconds 0, 20, 40, 60, volume evenly, the rest in the last second."""
+        """Within a minute: open, high, low, close at seconds 0, 20, 40, 60; volume evenly, the rest at the end."""
         minute_ms = begin_ms // MINUTE * MINUTE
         whole = self.bar(minute_ms, minute_ms + MINUTE)
         if whole is None:
@@ -200,4 +200,4 @@ class History:
 def _share(amount: int, first: int, last: int) -> int:
     """What falls to the seconds ``first`` to ``last`` (excluded) of a minute."""
     each = amount // 60
-    return each * (last - first) + (amount - each * 60 if last == 60 else 0)  # noqa: PLR2004
+    return each * (last - first) + (amount - each * 60 if last == 60 else 0)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_HEAD = 65_536
 
 
-class BadRequest(ValueError):  # noqa: N818 (the name of the status)
+class BadRequest(ValueError):
     """Bytes that are no HTTP/1.1 request."""
 
 
@@ -29,6 +29,7 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
+        """Whether another request may follow on the connection."""
         return self.headers.get("connection", "").lower() != "close"
 
 

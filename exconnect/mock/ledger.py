@@ -102,6 +102,7 @@ class Arrival:
     signed: bool = False
 
     def frozen(self) -> LedgerRequest:
+        """As the judge sees it."""
         return LedgerRequest(
             when(self.time_ms),
             self.method,
@@ -124,9 +125,11 @@ class Record:
     used_ids: set[str] = field(default_factory=set)
 
     def violation(self, text: str) -> None:
+        """A breach of the exchange's rules."""
         self.violations.append(text)
 
     def accepted(self, client_id: str) -> None:
+        """An order was accepted under this id; a second one is a breach."""
         if client_id in self.used_ids:
             self.violation(f"client order id {client_id} accepted twice")
         self.used_ids.add(client_id)
@@ -240,6 +243,4 @@ def _fill(fill: Fill) -> LedgerFill:
 
 
 def _trade(trade: Trade) -> LedgerTrade:
-    return LedgerTrade(
-        str(trade.id), decimal(trade.price), decimal(trade.quantity), trade.side, when(trade.time_ms)
-    )
+    return LedgerTrade(str(trade.id), decimal(trade.price), decimal(trade.quantity), trade.side, when(trade.time_ms))

@@ -34,6 +34,7 @@ class Window:
         self._count = max(0, self.used(now_ms) + amount)
 
     def would_exceed(self, amount: int, now_ms: int) -> bool:
+        """Whether so much more is too much."""
         return self.used(now_ms) + amount > self.limit
 
     def ends_ms(self, now_ms: int) -> int:
@@ -76,6 +77,7 @@ class Gate:
         return None
 
     def count(self, weights: Sequence[int], now_ms: int) -> None:
+        """Counts what was admitted."""
         for window, weight in zip(self.windows, weights, strict=True):
             window.add(weight, now_ms)
 
@@ -88,9 +90,6 @@ class Gate:
         self._bans += 1
         self._banned_until_ms = now_ms + ban
         return Limited(self._banned_until_ms)
-
-    def is_banned(self, now_ms: int) -> bool:
-        return now_ms < self._banned_until_ms
 
 
 @dataclass(slots=True)
@@ -112,5 +111,6 @@ class OrderCount:
         return None
 
     def add(self, amount: int, now_ms: int) -> None:
+        """Counts an accepted order, or gives credit back."""
         for window in self.windows:
             window.add(amount, now_ms)

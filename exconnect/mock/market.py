@@ -49,8 +49,7 @@ class Market:
         """Tick and lot follow the price: 0.01 and 0.00001 at 60,000; 0.01 and 0.0001 at 3,000."""
         base, _, quote = symbol.partition("/")
         if not base or not quote:
-            message = f"symbol {symbol!r} is not of the form BASE/QUOTE"
-            raise ValueError(message)
+            raise ValueError(f"symbol {symbol!r} is not of the form BASE/QUOTE")
         magnitude = Decimal(start).adjusted()
         tick = SCALE // 10 ** min(8, max(2, 4 - magnitude))
         lot = SCALE // 10 ** min(5, max(0, magnitude + 1))

@@ -14,7 +14,7 @@ STOP_TYPES = frozenset({"stop_loss", "stop_loss_limit", "take_profit", "take_pro
 OPEN = frozenset({"new", "partially_filled"})
 
 
-class Refused(Exception):  # noqa: N818 (an answer, not an accident)
+class Refused(Exception):
     """The engine said no; ``reason`` is a word that the dialect translates, ``detail`` its parameter."""
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -51,6 +51,7 @@ class Session(Protocol):
     """One websocket, without the socket. What it says goes to the ``outbox`` it was opened with."""
 
     kind: str
+    counts_frames: bool
 
     def receive(self, text: str, now_ms: int) -> bool:
         """A message from the client; False: the exchange hangs up."""

@@ -95,7 +95,7 @@ class Tape:
         flat = self._close_before(begin_ms, length)
         return Bar(flat, flat, flat, flat)
 
-    def candles(  # noqa: PLR0913
+    def candles(
         self, interval: str, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int, zone_ms: int = 0
     ) -> list[tuple[int, int, Bar]]:
         """(begin, end, bar) ascending: from ``start_ms`` on, else the newest; the open one is the last."""

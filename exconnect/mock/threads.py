@@ -19,6 +19,6 @@ def wall_ms(offset: float) -> int:
 
 def spawn(name: str, target: Callable[[], None]) -> threading.Thread:
     """A started daemon thread of this package."""
-    thread = threading.Thread(target=target, name=f"exconnect-mock.{name}", daemon=True)  # noqa: TID251
+    thread = threading.Thread(target=target, name=f"exconnect-mock.{name}", daemon=True)
     thread.start()
     return thread

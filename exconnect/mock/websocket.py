@@ -43,7 +43,7 @@ class Connection:
         self._is_cut = False
         self._second = -1
         self._frames = 0
-        self._unanswered: float | None = None
+        self._unanswered: dict[bytes, float] = {}
         self._said_farewell = False
 
     def post(self, text: str) -> None:
@@ -54,6 +54,8 @@ class Connection:
     def cut(self) -> None:
         """The TCP connection ends now, without a close frame."""
         self._is_cut = True
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
         self._ring()
 
     def _ring(self) -> None:
@@ -97,7 +99,7 @@ class Connection:
                     next_ping = now + rules.ping_every
                     self._ping(now)
                     continue
-                if self._unanswered is not None and now >= self._unanswered + rules.pong_within:
+                if self._is_unanswered(now - rules.pong_within):
                     self._breach("no pong", 1011)
                     break
                 if now >= born + rules.lifetime:
@@ -123,18 +125,21 @@ class Connection:
     def _take(self, data: bytes, session: Session) -> bool:
         """Bytes from the client; False ends the connection."""
         self._protocol.receive_data(data)
-        return all(
-            self._on_frame(event, session) for event in self._protocol.events_received() if isinstance(event, Frame)
-        ) and self._protocol.state is State.OPEN
+        return (
+            all(
+                self._on_frame(event, session) for event in self._protocol.events_received() if isinstance(event, Frame)
+            )
+            and self._protocol.state is State.OPEN
+        )
 
     def _on_frame(self, frame: Frame, session: Session) -> bool:
         if frame.opcode is Opcode.CLOSE:
             return False
-        if not self._is_within_rate():
+        if session.counts_frames and not self._is_within_rate():
             self._breach("control messages too fast", POLICY_VIOLATION)
             return False
         if frame.opcode is Opcode.PONG:
-            self._unanswered = None
+            self._answered(bytes(frame.data))
         if frame.opcode in {Opcode.TEXT, Opcode.CONT}:
             self._parts.append(bytes(frame.data))
             if frame.fin:
@@ -152,9 +157,18 @@ class Connection:
         return most is None or self._frames <= most
 
     def _ping(self, now: float) -> None:
-        self._protocol.send_ping(str(self._server.now_ms()).encode())
-        if self._unanswered is None:
-            self._unanswered = now
+        payload = str(self._server.now_ms()).encode()
+        self._unanswered[payload] = now
+        self._protocol.send_ping(payload)
+
+    def _answered(self, payload: bytes) -> None:
+        """A pong answers its ping and all before; one that echoes nothing answers nothing."""
+        if payload in self._unanswered:
+            at = self._unanswered[payload]
+            self._unanswered = {ping: sent for ping, sent in self._unanswered.items() if sent > at}
+
+    def _is_unanswered(self, since: float) -> bool:
+        return any(sent <= since for sent in self._unanswered.values())
 
     def _say_farewell(self, session: Session) -> None:
         self._said_farewell = True

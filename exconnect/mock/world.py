@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .activity import Crowd
+from .chance import seeded
 from .engine import Engine
 from .fixed import scaled
 from .ledger import Record
@@ -69,15 +69,13 @@ class World:
         self.markets = {market.name: market for market in markets}
         self.tapes = {market.symbol: Tape(market, setup.seed, setup.started_ms) for market in markets}
         self.started_ms = setup.started_ms
-        self.random = random.Random(f"world {setup.seed}")  # noqa: S311 (not for secrets)
+        self.random = seeded("world", setup.seed)
         self.record = Record()
         self.fills: list[Fill] = []
         self.faults = faults
         self.listeners: list[Callable[[list[Happened]], None]] = []
         self._lagged: dict[int, View] = {}
-        self._crowds = [
-            Crowd(self.engine, market, setup.seed, setup.activity, setup.started_ms) for market in markets
-        ]
+        self._crowds = [Crowd(self.engine, market, setup.seed, setup.activity, setup.started_ms) for market in markets]
 
     def retune(self, activity: float, now_ms: int) -> None:
         """Another number of events per second and symbol."""

@@ -11,9 +11,10 @@ from exconnect.mock.limits import Window
 from exconnect.mock.steps import Reset, SocketRules
 
 from .auth import Keys
-from .rest import Rest
+from .rest import CONNECTIONS, Rest
 from .session import MarketSession
 from .streams import Hub
+from .wsapi import PrivateSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from exconnect.mock.steps import Session, Step
     from exconnect.mock.world import World
 
-CONNECTIONS = (300, 300)
-KINDS = ("hmac", "rsa", "ed25519")
+
+HANDSHAKE = 2
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Binance:
         self.world.advance(now_ms)
 
     def next_ms(self) -> float:
+        """When something happens by itself next."""
         return min(self.hub.next_ms(), self.world.next_ms())
 
     def restart_clock(self, now_ms: int, activity: float) -> None:
@@ -62,9 +64,11 @@ class Binance:
         self.world.retune(activity, now_ms)
 
     def serve(self, request: Request, now_ms: int) -> Generator[Step, int, None]:
+        """A REST request, step by step."""
         return self.rest.serve(request, now_ms)
 
     def open(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response | Reset:
+        """A websocket handshake."""
         kind = "private" if request.path.startswith("/ws-api") else "public"
         refusal = self.world.faults.lasting("refuse", kind, now_ms)
         if refusal is not None:
@@ -74,18 +78,23 @@ class Binance:
             self.world.record.violation("over a limit: connections")
             return Response(429, "")
         self._attempts.add(1, now_ms)
-        return self._session(request, outbox)
+        return self._session(request, outbox, now_ms)
 
-    def _session(self, request: Request, outbox: Callable[[str], None]) -> Session | Response:
+    def _session(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response:
         path = request.path.rstrip("/")
         if path == "/stream":
             names = dict(parse_qsl(request.query)).get("streams", "")
             return MarketSession(self.hub, outbox, _split(names), is_combined=True)
         if path == "/ws" or path.startswith("/ws/"):
             return MarketSession(self.hub, outbox, _split(unquote(path.removeprefix("/ws"))), is_combined=False)
+        if path == "/ws-api/v3":
+            shows_limits = dict(parse_qsl(request.query)).get("returnRateLimits") != "false"
+            self.rest.charge(HANDSHAKE, now_ms)
+            return PrivateSession(self.world, self.rest, self.keys, outbox, now_ms, shows_limits=shows_limits)
         return Response(404, "")
 
     def on_fault(self, fault: Fault, now_ms: int) -> None:
+        """A fault that concerns sockets or read models begins."""
         if fault.plan.name == "lag":
             self.world.lag(fault, now_ms)
             return
@@ -93,6 +102,7 @@ class Binance:
         self.world.faults.fire(fault)
 
     def on_violation(self, text: str) -> None:
+        """Writes a breach down."""
         self.world.record.violation(text)
 
 

@@ -139,9 +139,7 @@ def order_count(call: Call) -> list[Json]:
     """Unfilled orders in each window."""
     limits = [row for row in call.rate_limits if row["rateLimitType"] == "ORDERS"]
     windows = call.order_count.windows
-    return [
-        {**row, "count": window.used(call.now_ms)} for row, window in zip(limits, windows, strict=True)
-    ]
+    return [{**row, "count": window.used(call.now_ms)} for row, window in zip(limits, windows, strict=True)]
 
 
 def permissions(call: Call) -> Json:
@@ -237,9 +235,7 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/api/v3/account/commission", "fetch_fees", 20, commission, _SYMBOL, is_signed=True),
     Endpoint("GET", "/api/v3/rateLimit/order", "fetch_order_count", 40, order_count, is_signed=True),
-    Endpoint(
-        "GET", "/sapi/v1/account/apiRestrictions", "fetch_permissions", 1, permissions, is_signed=True
-    ),
+    Endpoint("GET", "/sapi/v1/account/apiRestrictions", "fetch_permissions", 1, permissions, is_signed=True),
     Endpoint("GET", "/sapi/v1/capital/config/getall", "fetch_currencies", 10, currencies, is_signed=True),
     Endpoint("GET", "/sapi/v1/asset/tradeFee", "fetch_fees", 1, trade_fees, optional=_SYMBOL, is_signed=True),
     Endpoint("GET", "/sapi/v1/margin/allPairs", "fetch_margin_pairs", 1, nothing, optional=_SYMBOL),

@@ -9,10 +9,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import random
 import re
 import string
 from typing import TYPE_CHECKING, Protocol
+
+from exconnect.mock.chance import seeded
 
 from .errors import Fail
 
@@ -47,6 +48,7 @@ class HmacKey:
         self.secret = secret
 
     def verify(self, payload: bytes, signature: str) -> bool:
+        """In constant time."""
         expected = hmac.new(self.secret.encode(), payload, hashlib.sha256).hexdigest()
         return hmac.compare_digest(expected.encode(), signature.lower().encode())
 
@@ -58,7 +60,8 @@ class _PrivateKey:
         self.pem = pem
 
     def verify(self, payload: bytes, signature: str) -> bool:
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 (only for those who use such keys)
+        """Base64, case-sensitive."""
+        from cryptography.exceptions import InvalidSignature
 
         try:
             self._check(base64.b64decode(signature, validate=True), payload)
@@ -76,7 +79,7 @@ class Ed25519Key(_PrivateKey):
     @staticmethod
     def generate(seed: bytes) -> Ed25519Key:
         """The key of a 32-byte seed."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519Key(_pem(Ed25519PrivateKey.from_private_bytes(seed)))
 
@@ -90,19 +93,19 @@ class RsaKey(_PrivateKey):
     @staticmethod
     def generate() -> RsaKey:
         """A new 2048-bit key."""
-        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
         return RsaKey(_pem(generate_private_key(65537, 2048)))
 
     def _check(self, signature: bytes, payload: bytes) -> None:
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+        from cryptography.hazmat.primitives.hashes import SHA256
 
         _load(self.pem).public_key().verify(signature, payload, PKCS1v15(), SHA256())  # type: ignore[attr-defined]
 
 
 def _pem(key: object) -> str:
-    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import (
         Encoding,
         NoEncryption,
         PrivateFormat,
@@ -112,7 +115,7 @@ def _pem(key: object) -> str:
 
 
 def _load(pem: str) -> object:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     return load_pem_private_key(pem.encode(), None)
 
@@ -121,22 +124,25 @@ class Keys:
     """The API keys that the exchange knows, made when somebody asks for them."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(f"keys {seed}")  # noqa: S311 (keys of a mock)
+        self._random = seeded("keys", seed)
         self._known: dict[str, Verifier] = {}
-        self._by_kind: dict[str, str] = {}
+        self._made: dict[str, HmacKey | RsaKey | Ed25519Key] = {}
         self._names = {kind: self._word() for kind in ("hmac", "rsa", "ed25519")}
         self._secret = self._word()
         self._seed = self._random.randbytes(32)
 
-    def key(self, kind: str) -> tuple[str, Verifier]:
+    def key(self, kind: str) -> tuple[str, HmacKey | RsaKey | Ed25519Key]:
         """API key and its key material. Raises: ValueError."""
         if kind not in self._names:
-            message = f"kind={kind!r}: one of ed25519, hmac, rsa"
-            raise ValueError(message)
+            raise ValueError(f"kind={kind!r}: one of ed25519, hmac, rsa")
         name = self._names[kind]
-        if name not in self._known:
-            self._known[name] = self._make(kind)
-        return name, self._known[name]
+        if kind not in self._made:
+            self._made[kind] = self._known[name] = self._make(kind)
+        return name, self._made[kind]
+
+    def hmac(self) -> tuple[str, str]:
+        """API key and secret."""
+        return self._names["hmac"], self._secret
 
     def add(self, name: str, verifier: Verifier) -> None:
         """A key of somebody's own."""
@@ -148,7 +154,7 @@ class Keys:
             return self.key("hmac")[1]
         return self._known.get(name)
 
-    def _make(self, kind: str) -> Verifier:
+    def _make(self, kind: str) -> HmacKey | RsaKey | Ed25519Key:
         if kind == "hmac":
             return HmacKey(self._secret)
         return RsaKey.generate() if kind == "rsa" else Ed25519Key.generate(self._seed)

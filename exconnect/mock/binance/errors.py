@@ -48,10 +48,19 @@ TEXTS: Mapping[int, str] = {
     -2039: "Either the order ID or the client order ID is invalid.",
 }
 
-BY_STATUS: Mapping[int, int] = {400: -1000, 401: -2015, 418: -1003, 429: -1003, 500: -1000, 502: -1001, 503: -1001, 504: -1007}
+BY_STATUS: Mapping[int, int] = {
+    400: -1000,
+    401: -2015,
+    418: -1003,
+    429: -1003,
+    500: -1000,
+    502: -1001,
+    503: -1001,
+    504: -1007,
+}
 
 
-class Fail(Exception):  # noqa: N818 (an answer, not an accident)
+class Fail(Exception):
     """An error reply. ``data`` only for the half-done cancel-replace."""
 
     def __init__(
@@ -60,7 +69,7 @@ class Fail(Exception):  # noqa: N818 (an answer, not an accident)
         message: str | None = None,
         *,
         status: int = 400,
-        data: Any = None,  # noqa: ANN401 (JSON)
+        data: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.code = code

@@ -153,7 +153,7 @@ def average_price(call: Call) -> Json:
     return {"mins": 5, "price": text(call.world.engine.average(market.symbol, call.now_ms)), "closeTime": closed}
 
 
-def ticker_24h(call: Call) -> Any:  # noqa: ANN401 (one row or a list)
+def ticker_24h(call: Call) -> Any:
     """The last 24 hours."""
     is_mini = _is_mini(call.params)
 
@@ -189,13 +189,13 @@ def touch_of(bids: BookSide, asks: BookSide) -> Json:
     }
 
 
-def ticker_price(call: Call) -> Any:  # noqa: ANN401
+def ticker_price(call: Call) -> Any:
     """The last price."""
     engine = call.world.engine
     return _per_market(call, lambda market: {"symbol": market.name, "price": text(engine.last[market.symbol])})
 
 
-def ticker_book(call: Call) -> Any:  # noqa: ANN401
+def ticker_book(call: Call) -> Any:
     """The best prices."""
 
     def row(market: Market) -> Json:
@@ -205,7 +205,7 @@ def ticker_book(call: Call) -> Any:  # noqa: ANN401
     return _per_market(call, row)
 
 
-def ticker_rolling(call: Call) -> Any:  # noqa: ANN401
+def ticker_rolling(call: Call) -> Any:
     """A window of one's choice."""
     written = call.params.optional("windowSize") or "1d"
     if not _WINDOW.fullmatch(written) or written.startswith("0"):
@@ -214,13 +214,13 @@ def ticker_rolling(call: Call) -> Any:  # noqa: ANN401
     return _over(call, lambda: (call.now_ms - length) // MINUTE * MINUTE)
 
 
-def ticker_day(call: Call) -> Any:  # noqa: ANN401
+def ticker_day(call: Call) -> Any:
     """The trading day of a time zone."""
     zone = zone_ms(call.params.optional("timeZone") or "0")
     return _over(call, lambda: (call.now_ms + zone) // DAY * DAY - zone)
 
 
-def _over(call: Call, begin: Callable[[], int]) -> Any:  # noqa: ANN401
+def _over(call: Call, begin: Callable[[], int]) -> Any:
     is_mini = _is_mini(call.params)
     if call.params.markets() is None:
         raise Fail(-1102, "Param 'symbol' or 'symbols' must be sent, but both were empty/null!")
@@ -233,7 +233,7 @@ def _over(call: Call, begin: Callable[[], int]) -> Any:  # noqa: ANN401
     return _per_market(call, row)
 
 
-def _per_market(call: Call, row: Callable[[Market], Json]) -> Any:  # noqa: ANN401
+def _per_market(call: Call, row: Callable[[Market], Json]) -> Any:
     chosen = call.params.markets()
     if chosen is None:
         return [row(market) for market in call.world.markets.values()]
@@ -252,7 +252,7 @@ def _cost_24h(params: Params) -> int:
     chosen = params.markets()
     if chosen is None:
         return 80
-    return 2 if len(chosen) <= 20 else 40  # noqa: PLR2004
+    return 2 if len(chosen) <= 20 else 40
 
 
 def _cost_windows(params: Params) -> int:
@@ -261,7 +261,6 @@ def _cost_windows(params: Params) -> int:
 
 def _cost_small(params: Params) -> int:
     return 2 if "symbol" in params else 4
-
 
 
 _RANGE = "startTime endTime limit"

@@ -71,6 +71,7 @@ class Params:
         return value
 
     def optional(self, name: str) -> str | None:
+        """Text, or None."""
         return self._values.get(name)
 
     def client_id(self, name: str) -> str:
@@ -116,6 +117,7 @@ class Params:
         return int(whole + fraction.ljust(fixed.DECIMALS, "0"))
 
     def flag(self, name: str, *, default: bool) -> bool:
+        """``true`` or ``false``."""
         value = self._values.get(name)
         if value is None:
             return default

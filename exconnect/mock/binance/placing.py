@@ -72,7 +72,8 @@ def response_type(params: Params, kind: str) -> str:
 
 def _check_combination(params: Params, kind: str) -> None:
     """What each type needs and does not want."""
-    needed, unwanted = set(), set()
+    needed: set[str] = set()
+    unwanted: set[str] = set()
     for name, kinds in (("price", _LIMITED | {"LIMIT_MAKER"}), ("stopPrice", _STOPS), ("timeInForce", _LIMITED)):
         (needed if kind in kinds else unwanted).add(name)
     if kind == "MARKET":

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.http import Response
-from exconnect.mock.steps import Reset, Send, Step, Wait
 from exconnect.mock.ledger import Arrival
 from exconnect.mock.limits import Gate, Limited, OrderCount, Window
 from exconnect.mock.orders import Report
+from exconnect.mock.steps import Reset, Send, Step, Wait
 
 from . import account, market_data, trading
 from .auth import Keys, authenticate
@@ -30,6 +30,7 @@ ENDPOINTS = {
 }
 DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {"request_weight": (6000, 60), "orders": (100, 10)}
 RAW_REQUESTS = (300_000, 300)
+CONNECTIONS = (300, 300)
 ORDERS_PER_DAY = 200_000
 TAKER_CREDIT, MAKER_CREDIT = -1, -5
 _UNITS = ((86_400, "DAY", "D"), (3600, "HOUR", "H"), (60, "MINUTE", "M"), (1, "SECOND", "S"))
@@ -49,12 +50,11 @@ class Rest:
         chosen = {**DEFAULT_LIMITS, **(limits or {})}
         unknown = set(chosen) - set(DEFAULT_LIMITS)
         if unknown:
-            message = f"limits: {', '.join(sorted(unknown))}: one of orders, request_weight"
-            raise ValueError(message)
+            raise ValueError(f"limits: {', '.join(sorted(unknown))}: one of orders, request_weight")
         violation = world.record.violation
         self._world = world
         self._keys = keys
-        self._advance = advance
+        self.advance = advance
         self._weight = Window(*chosen["request_weight"])
         self._raw = Window(*RAW_REQUESTS)
         self.gate = Gate((self._weight, self._raw), violation)
@@ -77,7 +77,7 @@ class Rest:
 
     def answer(self, request: Request, now_ms: int, arrival: Arrival) -> Response:
         """The exchange acts."""
-        self._advance(now_ms)
+        self.advance(now_ms)
         try:
             body, headers = self._act(request, now_ms, arrival)
             response = Response(200, _json(body), headers)
@@ -120,12 +120,13 @@ class Rest:
             raise
         return params
 
-    def run(self, endpoint: Endpoint, call: Call) -> Any:  # noqa: ANN401 (JSON)
+    def run(self, endpoint: Endpoint, call: Call) -> Any:
         """The endpoint itself. Raises: Fail."""
         call.params.check_names(endpoint.required, endpoint.optional)
         return endpoint.handler(call)
 
     def call(self, params: Params, now_ms: int, operation: str) -> Call:
+        """What a handler is given."""
         return Call(self._world, params, now_ms, self.order_count, self.rate_limits(), operation)
 
     @staticmethod
@@ -143,6 +144,7 @@ class Rest:
             raise limited(refused, now_ms)
 
     def charge(self, weight: int, now_ms: int) -> None:
+        """Counts a request."""
         self.gate.count((weight, 1), now_ms)
 
     def _charge(self, weight: int, now_ms: int, arrival: Arrival) -> None:
@@ -161,6 +163,17 @@ class Rest:
         rows = [_row("REQUEST_WEIGHT", self._weight)]
         rows += [_row("ORDERS", window) for window in self.order_count.windows]
         return [*rows, _row("RAW_REQUESTS", self._raw)]
+
+    def call_on_socket(self, params: Params, now_ms: int, operation: str) -> Call:
+        """A call that came over the WebSocket API, where connections are limited instead of raw requests."""
+        connections = {"rateLimitType": "CONNECTIONS", "interval": "MINUTE", "intervalNum": 5, "limit": CONNECTIONS[0]}
+        limits = [*self.rate_limits()[:-1], connections]
+        return Call(self._world, params, now_ms, self.order_count, limits, operation)
+
+    def order_usage(self, now_ms: int) -> list[dict[str, Any]]:
+        """Unfilled orders as replies of the WebSocket API carry them."""
+        windows = self.order_count.windows
+        return [{**_row("ORDERS", window), "count": window.used(now_ms)} for window in windows]
 
     def weight_limit(self, now_ms: int) -> dict[str, Any]:
         """The request weight as replies of the WebSocket API carry it."""
@@ -208,7 +221,7 @@ class Rest:
         headers = self._usage(now_ms)
         if plan.retry_after is not None:
             headers["Retry-After"] = f"{plan.retry_after:g}"
-        if plan.status == 403 and plan.code is None:  # noqa: PLR2004
+        if plan.status == 403 and plan.code is None:
             return Response(403, _HTML, headers, "text/html")
         code = plan.code if plan.code is not None else BY_STATUS.get(plan.status, -1000)
         return Response(plan.status, _json({"code": code, "msg": TEXTS.get(code, "Unknown error.")}), headers)
@@ -253,5 +266,5 @@ def _row(kind: str, window: Window) -> dict[str, Any]:
     return {"rateLimitType": kind, "interval": word, "intervalNum": number, "limit": window.limit}
 
 
-def _json(body: Any) -> str:  # noqa: ANN401
+def _json(body: Any) -> str:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False)

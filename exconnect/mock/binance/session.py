@@ -23,6 +23,7 @@ class MarketSession:
     """One connection to ``/ws`` or ``/stream``."""
 
     kind = "public"
+    counts_frames = True
 
     def __init__(self, hub: Hub, outbox: Callable[[str], None], names: Iterable[str], *, is_combined: bool) -> None:
         self._hub = hub
@@ -31,20 +32,23 @@ class MarketSession:
         self.subscribe(names)
 
     def subscribe(self, names: Iterable[str]) -> None:
+        """From now on these streams, too."""
         for name in names:
             self._names[name] = None
             self._hub.add(self._listener, name)
 
     def close(self) -> None:
+        """The socket is gone."""
         for name in self._names:
             self._hub.remove(self._listener, name)
         self._names.clear()
 
     def farewell(self, now_ms: int) -> None:
+        """Announces the end of the connection."""
         event = {"e": "serverShutdown", "E": now_ms}
         self._send({"stream": "!serverShutdown", "data": event} if self._listener.is_combined else event)
 
-    def receive(self, text: str, now_ms: int) -> bool:  # noqa: ARG002
+    def receive(self, text: str, now_ms: int) -> bool:
         """Answers one control message; False when there are too many streams."""
         try:
             message = json.loads(text)
@@ -56,7 +60,9 @@ class MarketSession:
             self._send(problem)
             return True
         answer = self._act(message)
-        self._send({**answer, "id": message["id"]} if "code" in answer else {"result": answer["result"], "id": message["id"]})
+        self._send(
+            {**answer, "id": message["id"]} if "code" in answer else {"result": answer["result"], "id": message["id"]}
+        )
         return len(self._names) <= MOST_STREAMS
 
     def _act(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +98,7 @@ class MarketSession:
         self._listener.outbox(json.dumps(message, separators=(",", ":")))
 
 
-def _problem(message: Any) -> dict[str, Any] | None:  # noqa: ANN401 (JSON)
+def _problem(message: Any) -> dict[str, Any] | None:
     """The error reply to a message that is no request."""
     if not isinstance(message, dict) or "method" not in message:
         return {"code": 2, "msg": "Invalid request: missing field `method`"}
@@ -110,7 +116,7 @@ def _problem(message: Any) -> dict[str, Any] | None:  # noqa: ANN401 (JSON)
     return None
 
 
-def _is_id(value: Any) -> bool:  # noqa: ANN401
+def _is_id(value: Any) -> bool:
     if value is None:
         return True
     if isinstance(value, str):

@@ -308,8 +308,7 @@ def window(tape: Tape, begin_ms: int, now_ms: int) -> Bar:
     """The minutes from the one that holds ``begin_ms`` on; in a world older than 2024 nothing has happened."""
     bar = tape.bar(begin_ms // 60_000 * 60_000, (now_ms // 60_000 + 1) * 60_000)
     if bar is None:
-        message = "the clock of the mock exchange is before 2024"
-        raise ValueError(message)
+        raise ValueError("the clock of the mock exchange is before 2024")
     return bar
 
 

@@ -166,7 +166,7 @@ def _attempt(call: Call) -> Json:
     try:
         return _cancel(call, call.params, "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId")
     except Fail as fail:
-        if fail.code != -2011:  # noqa: PLR2004
+        if fail.code != -2011:
             raise
         return fail.body
 
@@ -238,7 +238,7 @@ _REPLACE = names(
     "cancelOrderId cancelOrigClientOrderId cancelNewClientOrderId cancelRestrictions orderRateLimitExceededMode"
 )
 ENDPOINTS = (
-    Endpoint("POST", "/api/v3/order", "place_order", 1, place, ORDER_REQUIRED, ORDER_OPTIONAL, True, True),  # noqa: FBT003
+    Endpoint("POST", "/api/v3/order", "place_order", 1, place, ORDER_REQUIRED, ORDER_OPTIONAL, True, True),
     Endpoint(
         "POST",
         "/api/v3/order/test",
@@ -284,5 +284,3 @@ ENDPOINTS = (
         is_signed=True,
     ),
 )
-
-
