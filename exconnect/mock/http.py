@@ -57,7 +57,9 @@ _STATUSES = frozenset(status.value for status in HTTPStatus)
 
 def pairs(text: str) -> list[tuple[str, str]]:
     """The parameters of a query or a form, decoded, in order, empty ones included."""
-    split = (part.partition("=") for part in text.split("&") if part)
+    split = [part.partition("=") for part in text.split("&") if part]
+    if "%" not in text and "+" not in text:
+        return [(name, value) for name, _, value in split]
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in split]
 
 

@@ -100,6 +100,7 @@ class Arrival:
     code: int | str | None = None
     weight: int = 0
     signed: bool = False
+    problem: Exception | None = None
 
     def frozen(self) -> LedgerRequest:
         """As the judge sees it."""

@@ -137,7 +137,7 @@ def commission(call: Call) -> Json:
 
 def order_count(call: Call) -> list[Json]:
     """Unfilled orders in each window."""
-    limits = [row for row in call.rate_limits if row["rateLimitType"] == "ORDERS"]
+    limits = [row for row in call.rate_limits() if row["rateLimitType"] == "ORDERS"]
     windows = call.order_count.windows
     return [{**row, "count": window.used(call.now_ms)} for row, window in zip(limits, windows, strict=True)]
 

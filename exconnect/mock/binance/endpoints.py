@@ -22,7 +22,7 @@ class Call:
     params: Params
     now_ms: int
     order_count: OrderCount
-    rate_limits: list[dict[str, Any]]
+    rate_limits: Callable[[], list[dict[str, Any]]]
     operation: str = ""
     status: int = 200
     counted: bool = field(default=False)

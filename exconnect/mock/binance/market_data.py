@@ -60,7 +60,7 @@ def exchange_info(call: Call) -> Json:
     return {
         "timezone": "UTC",
         "serverTime": call.now_ms,
-        "rateLimits": call.rate_limits,
+        "rateLimits": call.rate_limits(),
         "exchangeFilters": [],
         "symbols": rows,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.http import Response
@@ -65,9 +66,10 @@ class Rest:
     def serve(self, request: Request, now_ms: int) -> Generator[Step, int, None]:
         """What happens to a request, step by step; the driver sends the time into the generator after each wait."""
         endpoint = ENDPOINTS.get((request.method, request.path))
-        values = _readable(request)
+        values, problem = _read(request)
         operation = _operation(endpoint, values)
-        arrival = Arrival(now_ms, request.method, request.path, operation, values, signed="signature" in values)
+        arrival = Arrival(now_ms, request.method, request.path, operation, values)
+        arrival.signed, arrival.problem = "signature" in values, problem
         self._world.record.arrivals.append(arrival)
         fault = self._world.faults.request(operation)
         if fault is None:
@@ -93,10 +95,12 @@ class Rest:
         if endpoint is None:
             self.admit(1, now_ms)
             raise Fail(-1000, "Path not found.", status=404)
-        params = self._params(request, now_ms)
+        params = Params(arrival.params, self._world.markets)
         self.look_for_exponents(arrival.params)
         weight = self.cost(endpoint, params)
         self.admit(weight, now_ms)
+        if arrival.problem is not None:
+            raise arrival.problem
         if not endpoint.is_free:
             self._charge(weight, now_ms, arrival)
         try:
@@ -112,14 +116,6 @@ class Rest:
             self._charge(0, now_ms, arrival)
         return body, {**self._usage(now_ms), **(self._order_usage(now_ms) if call.counted else {})}
 
-    def _params(self, request: Request, now_ms: int) -> Params:
-        try:
-            params = Params(of_request(request), self._world.markets)
-        except Fail:
-            self.admit(1, now_ms)
-            raise
-        return params
-
     def run(self, endpoint: Endpoint, call: Call) -> Any:
         """The endpoint itself. Raises: Fail."""
         call.params.check_names(endpoint.required, endpoint.optional)
@@ -127,7 +123,7 @@ class Rest:
 
     def call(self, params: Params, now_ms: int, operation: str) -> Call:
         """What a handler is given."""
-        return Call(self._world, params, now_ms, self.order_count, self.rate_limits(), operation)
+        return Call(self._world, params, now_ms, self.order_count, self.rate_limits, operation)
 
     @staticmethod
     def cost(endpoint: Endpoint, params: Params) -> int:
@@ -166,9 +162,10 @@ class Rest:
 
     def call_on_socket(self, params: Params, now_ms: int, operation: str) -> Call:
         """A call that came over the WebSocket API, where connections are limited instead of raw requests."""
-        connections = {"rateLimitType": "CONNECTIONS", "interval": "MINUTE", "intervalNum": 5, "limit": CONNECTIONS[0]}
-        limits = [*self.rate_limits()[:-1], connections]
-        return Call(self._world, params, now_ms, self.order_count, limits, operation)
+        return Call(self._world, params, now_ms, self.order_count, self._limits_on_socket, operation)
+
+    def _limits_on_socket(self) -> list[dict[str, Any]]:
+        return [*self.rate_limits()[:-1], _row("CONNECTIONS", Window(*CONNECTIONS))]
 
     def order_usage(self, now_ms: int) -> list[dict[str, Any]]:
         """Unfilled orders as replies of the WebSocket API carry them."""
@@ -245,13 +242,14 @@ def _operation(endpoint: Endpoint | None, values: Mapping[str, str]) -> str:
     return endpoint.operation
 
 
-def _readable(request: Request) -> dict[str, str]:
+def _read(request: Request) -> tuple[dict[str, str], Fail | None]:
     try:
-        return of_request(request)
-    except Fail:
-        return {}
+        return of_request(request), None
+    except Fail as fail:
+        return {}, fail
 
 
+@cache
 def _unit(seconds: int) -> tuple[int, str, str]:
     return next((seconds // size, word, letter) for size, word, letter in _UNITS if seconds % size == 0)
 
