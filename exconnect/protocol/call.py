@@ -55,14 +55,17 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What travels. `params` are still unencoded; signing (or `encode`) turns them into `query` or `body`."""
+    """What travels. `params` are still unencoded; signing (or `encode`) turns them into `query` or `body`.
+
+    `repr` shows nothing that signing adds: a traceback with locals may go anywhere.
+    """
 
     method: str
     path: str
     params: Params = ()
-    headers: Params = ()
-    query: str = ""
-    body: bytes = b""
+    headers: Params = field(default=(), repr=False)
+    query: str = field(default="", repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,15 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer says of our limits: units used by pool name, and how long to stay away."""
+    """What an answer says of our limits: units used by pool name, and how long to stay away.
+
+    `exhausted` is the kind of pool that a refusal is about (`"orders"`); None: everything from this address.
+    """
 
     used: Mapping[str, int] = field(default_factory=dict)
     retry_after: float | None = None
     banned: bool = False
+    exhausted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

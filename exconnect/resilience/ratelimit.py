@@ -1,0 +1,245 @@
+"""Rate budgets: reserve before sending, correct by what the exchange reports, obey when it says stop.
+
+A pool is a fixed window aligned to the exchange's clock. What is reserved counts at once; the answer's headers
+hold the exchange's own count, other programs on this address included, and win: upwards always, downwards
+when nothing else is under way. Each lane has a ceiling, so that what matters more finds room; a cancel is held
+back by nothing but a ban.
+
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from exconnect.environment import Environment
+from exconnect.errors import WouldExceedLimit
+from exconnect.protocol.call import Cost, Lane, Pool, Usage
+
+# The part of a window that a lane may fill. What is above the last of them is headroom for other programs.
+CEILINGS = {
+    Lane.CANCEL: 0.97,  # shown, not enforced
+    Lane.PLACE: 0.90,
+    Lane.QUERY: 0.80,
+    Lane.STREAM: 0.80,
+    Lane.MARKET: 0.55,
+    Lane.HISTORY: 0.40,
+}
+_EDGE_S = 0.02  # our clock may be this much ahead when a new window begins
+_REOPEN_S = 0.05  # after a ban the lanes open one after the other, cancels first
+_STRIKE_S = 300.0  # a second refusal within so long means that the ceilings are too high
+_PENANCE_S = 900.0
+_MAX_PLANS = 1_000
+
+
+class _Window:
+    """One pool's budget, for this address or for one account."""
+
+    __slots__ = ("heard", "in_flight", "index", "limit", "pool", "used")
+
+    def __init__(self, pool: Pool, share: float) -> None:
+        self.pool = pool
+        self.limit = int(pool.limit * share)
+        self.index = -1
+        self.used = 0
+        self.in_flight = 0
+        self.heard = 0  # the latest reservation of which a header has come back
+
+    def roll(self, wall_ms: int) -> None:
+        """Into the window of `wall_ms`. What is under way may be counted there, so it is carried over."""
+        index = wall_ms // (self.pool.seconds * 1000)
+        if index > self.index:
+            self.index = index
+            self.used = self.in_flight
+        elif index < self.index - 1:  # not the jitter of an offset: the clock was far ahead before it was synced
+            self.index = index
+
+    def resets_in(self, wall_ms: int) -> float:
+        length = self.pool.seconds * 1000
+        return (length - wall_ms % length) / 1000
+
+
+class _Item(NamedTuple):
+    window: _Window
+    amount: int
+    refunded: bool
+
+
+class Grant:
+    """Budget that was reserved for one call; goes back by `settle` or `cancel`."""
+
+    __slots__ = ("indexes", "items", "number")
+
+    def __init__(self, items: tuple[_Item, ...], indexes: tuple[int, ...], number: int) -> None:
+        self.items = items
+        self.indexes = indexes
+        self.number = number
+
+
+class _Ban(NamedTuple):
+    until: float
+    since: float
+
+
+class RateLimiter:
+    """All budgets of one exchange at one address. `share` is the part of every limit that is ours.
+
+    `wall_ms` is the exchange's time as well as it is known. `changed` is notified when budget comes back or a
+    ban begins, and `version` then differs: what waits for budget waits on it.
+    """
+
+    def __init__(self, share: float = 1.0, env: Environment | None = None) -> None:
+        self._share = share
+        self.changed = (env or Environment()).condition()
+        self.version = 0
+        self._pools: dict[str, Pool] = {}
+        self._windows: dict[tuple[str, str], _Window] = {}
+        self._plans: dict[tuple[tuple[Cost, ...], str], tuple[_Item, ...]] = {}
+        self._bans: dict[tuple[str, str], _Ban] = {}
+        self._last_strike = float("-inf")
+        self._penance_until = float("-inf")
+        self._number = 0
+
+    def learn(self, pools: Iterable[Pool]) -> None:
+        """The limits as the exchange announces them; what is used so far stays used."""
+        with self.changed:
+            for pool in pools:
+                self._pools[pool.name] = pool
+                for (name, _), window in self._windows.items():
+                    if name == pool.name:
+                        window.pool, window.limit = pool, int(pool.limit * self._share)
+            self._plans.clear()
+            self._notify()
+
+    def reserve(self, costs: tuple[Cost, ...], lane: Lane, account: str, now: float, wall_ms: int) -> Grant | float:
+        """Budget from every pool that these costs touch, or from none: then in how many seconds to ask again.
+
+        Raises:
+            WouldExceedLimit: it costs more than this lane may ever use.
+        """
+        with self.changed:
+            wait = self._banned(costs, lane, account, now) if self._bans else 0.0
+            items = self._plans.get((costs, account)) or self._plan(costs, account)
+            share = 1.0 if lane is Lane.CANCEL else CEILINGS[lane]
+            for window, amount, _ in items:
+                window.roll(wall_ms)
+                if lane is not Lane.CANCEL:
+                    wait = max(wait, self._lack(window, amount, share, now, wall_ms))
+            if wait > 0:
+                return wait
+            self._number += 1
+            for window, amount, _ in items:
+                window.used += amount
+                window.in_flight += amount
+            return Grant(items, tuple([item.window.index for item in items]), self._number)
+
+    def settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool) -> None:
+        """The call is over. `usage` is what its answer reported, None if there was no answer."""
+        reported = usage.used if usage is not None else {}
+        with self.changed:
+            freed = False
+            for (window, amount, refunded), index in zip(grant.items, grant.indexes, strict=True):
+                before = window.used
+                window.in_flight -= amount
+                if index == window.index:  # an answer from the last window says nothing about this one
+                    if succeeded and refunded:
+                        window.used = max(0, window.used - amount)
+                    self._correct(window, reported.get(window.pool.name), grant.number)
+                freed = freed or window.used < before
+            if freed:
+                self._notify()
+
+    def cancel(self, grant: Grant) -> None:
+        """The call was never sent: as if nothing had been reserved."""
+        with self.changed:
+            for window, amount, _ in grant.items:
+                window.in_flight -= amount
+                window.used = max(0, window.used - amount)  # in a later window too: it was carried over
+            self._notify()
+
+    def ban(self, seconds: float, now: float, *, kind: str | None = None, account: str = "") -> None:
+        """The exchange said stop, for so long: everything from this address, or what uses pools of one kind."""
+        with self.changed:
+            key = ("", "") if kind is None else (kind, account if self._scope(kind) == "account" else "")
+            known = self._bans.get(key)
+            if known is None or now >= known.until:
+                if now - self._last_strike <= _STRIKE_S:
+                    self._penance_until = now + _PENANCE_S
+                self._last_strike = now
+            self._bans[key] = _Ban(max(now + seconds, known.until if known else now), now)
+            self._notify()
+
+    def uses(self, account: str, wall_ms: int) -> dict[str, tuple[int, int, float]]:
+        """By pool: units used of the limit, and in how many seconds the window ends."""
+        with self.changed:
+            found = {}
+            for pool in self._pools.values():
+                window = self._window(pool, account)
+                window.roll(wall_ms)
+                found[pool.name] = (window.used, window.limit, window.resets_in(wall_ms))
+            return found
+
+    def banned_for(self, now: float) -> float:
+        """Seconds until this address may send again; 0.0 if it may."""
+        with self.changed:
+            ban = self._bans.get(("", ""))
+            return max(0.0, ban.until - now) if ban is not None else 0.0
+
+    def _lack(self, window: _Window, amount: int, share: float, now: float, wall_ms: int) -> float:
+        ceiling = window.limit * share
+        if amount > ceiling:
+            name, limit = window.pool.name, window.limit
+            text = f"costs {amount} of {name}, and calls of this sort may use {int(ceiling)} of {limit} at most"
+            raise WouldExceedLimit(text, {"limit": name})
+        if now < self._penance_until:
+            if amount > ceiling / 2:
+                return self._penance_until - now
+            ceiling /= 2
+        return 0.0 if window.used + amount <= ceiling else window.resets_in(wall_ms) + _EDGE_S
+
+    def _banned(self, costs: tuple[Cost, ...], lane: Lane, account: str, now: float) -> float:
+        wait = 0.0
+        kinds = {cost.kind for cost in costs}
+        for (kind, of), ban in list(self._bans.items()):
+            until = ban.until + lane * _REOPEN_S
+            if now >= ban.until + len(Lane) * _REOPEN_S:
+                del self._bans[kind, of]
+            elif not kind or (kind in kinds and of in ("", account)):
+                wait = max(wait, until - now)
+        return wait
+
+    def _correct(self, window: _Window, reported: int | None, number: int) -> None:
+        if reported is None:
+            return
+        if window.in_flight == 0 and number >= window.heard:
+            window.used = reported
+        else:  # of what is under way the exchange may have counted nothing yet
+            window.used = max(window.used, reported + window.in_flight)
+        window.heard = max(window.heard, number)
+
+    def _plan(self, costs: tuple[Cost, ...], account: str) -> tuple[_Item, ...]:
+        items = tuple(
+            _Item(self._window(pool, account), cost.amount, cost.refunded)
+            for cost in costs
+            for pool in self._pools.values()
+            if pool.kind == cost.kind and cost.amount
+        )
+        if len(self._plans) >= _MAX_PLANS:
+            self._plans.clear()
+        self._plans[costs, account] = items
+        return items
+
+    def _window(self, pool: Pool, account: str) -> _Window:
+        key = (pool.name, account if pool.scope == "account" else "")
+        window = self._windows.get(key)
+        if window is None:
+            window = self._windows[key] = _Window(pool, self._share)
+        return window
+
+    def _scope(self, kind: str) -> str:
+        return next((pool.scope for pool in self._pools.values() if pool.kind == kind), "ip")
+
+    def _notify(self) -> None:
+        self.version += 1
+        self.changed.notify_all()

@@ -1,0 +1,1 @@
+"""The network: the only importers of requests and websocket-client."""

@@ -1,0 +1,226 @@
+"""REST over requests' connection pools: one request out, one answer back, within one deadline.
+
+No redirect is followed, no cookie kept, no environment variable or `.netrc` read (unless `proxy="env"`), nothing
+is repeated. What fails says whether a byte can have left. The answer is not trusted: it is read with caps on
+its size, on what it unpacks to, and on the time it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import zlib
+from http.client import HTTPException, HTTPResponse
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from exconnect.config import is_loopback
+from exconnect.errors import ConfigurationError
+from exconnect.protocol.call import Lane, Request, Response
+
+if TYPE_CHECKING:
+    from exconnect.environment import Environment
+    from exconnect.transport.connections import Pool
+
+_log = logging.getLogger("exconnect.rest")
+
+DEFAULT_MAX_BODY = 8 * 1024 * 1024
+_CHUNK = 65_536
+_MAX_RATIO = 200  # what JSON unpacks to is far below; a bomb is far above
+_SMALL = 1024 * 1024  # below it the ratio does not matter
+
+# A stuck download cannot hold the connection that a cancel needs: three pools. Orders never wait for a connection.
+_POOLS = {"orders": (16, False), "reads": (8, True), "market": (4, True)}
+_POOL_OF = {
+    Lane.CANCEL: "orders",
+    Lane.PLACE: "orders",
+    Lane.QUERY: "reads",
+    Lane.STREAM: "reads",
+    Lane.MARKET: "market",
+    Lane.HISTORY: "market",
+}
+
+
+class NotSent(Exception):
+    """No connection, so not a byte of the request has left."""
+
+
+class Lost(Exception):
+    """Something may have left, and there is no usable answer."""
+
+
+class Http:
+    """The road to one host, for one process. Making one opens nothing and imports nothing.
+
+    `proxy` is a URL (`http://user:pw@host:port`, `socks5h://…`), `"env"` for HTTPS_PROXY, ALL_PROXY and NO_PROXY,
+    or None; this machine is never reached through one. `ca_file` adds to the authorities that are trusted.
+    """
+
+    def __init__(
+        self, base_url: str, *, env: Environment, proxy: str | None = None, ca_file: str | None = None
+    ) -> None:
+        parts = urlsplit(base_url)
+        self.host = parts.netloc
+        self._url = base_url.rstrip("/")
+        self._path = parts.path.rstrip("/")
+        self._name = parts.hostname or ""
+        self._env = env
+        self._proxy = proxy
+        self._ca_file = ca_file
+        self._pools: dict[str, Pool] | None = None
+        self._is_closed = False
+        self._headers: tuple[tuple[str, str], ...] = ()
+
+    def send(
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        lane: Lane = Lane.MARKET,
+        max_body: int = DEFAULT_MAX_BODY,
+    ) -> Response:
+        """Send a signed or encoded request and read the answer, whatever its status, within `timeout` seconds.
+
+        Raises:
+            NotSent: no connection.
+            Lost: no usable answer; the request may have been executed.
+            ConfigurationError: a proxy or CA file that cannot work, or `ssl` was patched too late.
+        """
+        deadline = self._env.now() + timeout
+        pool = (self._pools or self._open())[_POOL_OF[lane]]
+        connection = pool.lease(deadline, self._env.now())
+        is_reusable = False
+        try:
+            answer = connection.exchange(
+                request.method,
+                f"{self._path}{request.path}?{request.query}" if request.query else self._path + request.path,
+                (*self._headers, *request.headers),
+                request.body,
+            )
+            response = _read(answer, max_body)
+            is_reusable = answer.isclosed()
+            return response
+        except (OSError, HTTPException, zlib.error) as error:
+            reason = str(error)[:200] or type(error).__name__
+        except Lost as error:
+            reason = str(error)
+        except BaseException as error:
+            # The frames below hold the bytes that were sent, key and signature among them.
+            error.__traceback__ = error.__context__ = None
+            raise
+        finally:
+            pool.give_back(connection, is_reusable=is_reusable)
+        raise Lost(f"no usable answer from {self._name}: {reason}")
+
+    def close(self) -> None:
+        """Close what is idle now and the rest when it comes back; further calls are `NotSent`. Idempotent."""
+        self._is_closed = True
+        for pool in (self._pools or {}).values():
+            pool.close()
+
+    def _open(self) -> dict[str, Pool]:
+        if self._is_closed:
+            raise NotSent("the client is closed")
+        from exconnect.transport import connections
+
+        _refuse_late_patching()
+        proxy, context = self._route(), _trusting(self._ca_file)
+        self._headers = (
+            ("User-Agent", f"exconnect/{metadata.version('exconnect')}"),
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "gzip"),
+        )
+        # Making them opens nothing, so whoever loses a race drops his.
+        self._pools = {
+            name: connections.pool(self._url, now=self._env.now, proxy=proxy, context=context, size=size, block=block)
+            for name, (size, block) in _POOLS.items()
+        }
+        return self._pools
+
+    def _route(self) -> str | None:
+        if self._proxy is None or is_loopback(self._name):
+            return None
+        if self._proxy != "env":
+            return self._proxy
+        from requests.utils import get_environ_proxies, select_proxy
+
+        return select_proxy(self._url, get_environ_proxies(self._url))
+
+
+def _refuse_late_patching() -> None:
+    import urllib3.util.ssl_
+
+    if urllib3.util.ssl_.SSLContext is not ssl.SSLContext:
+        text = "ssl was patched (gevent?) after urllib3 was imported: monkey-patch before importing anything else"
+        raise ConfigurationError(text)
+
+
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates and host names are verified; no environment variable has a say, SSLKEYLOGFILE neither."""
+    import certifi
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(certifi.where())
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:
+            raise ConfigurationError(f"ca_file={ca_file!r} holds no certificates: {error}") from None
+    return context
+
+
+def _read(answer: HTTPResponse, max_body: int) -> Response:
+    """The answer, body and all.
+
+    Raises:
+        Lost: a redirect; a body that is cut off, too large, or packed in a way that was not asked for.
+    """
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if 300 <= answer.status < 400:
+        _log.critical("HTTP %d: the server redirects, which is never followed", answer.status)
+        raise Lost(f"HTTP {answer.status}, a redirect, which is never followed")
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        body = _plain(answer, max_body)
+    elif encoding in ("gzip", "x-gzip"):
+        body = _unpacked(answer, max_body)
+    else:
+        raise Lost(f"the body is packed as {encoding[:20]!r}, which was not asked for")
+    return Response(answer.status, headers, body)
+
+
+def _plain(answer: HTTPResponse, max_body: int) -> bytes:
+    if answer.length is not None and answer.length > max_body:
+        raise Lost(f"the body has {answer.length} bytes, more than {max_body}")
+    parts, size = [], 0
+    while part := answer.read(_CHUNK):
+        size += len(part)
+        if size > max_body:
+            raise Lost(f"the body has more than {max_body} bytes")
+        parts.append(part)
+    _check_end(answer)
+    return b"".join(parts)
+
+
+def _unpacked(answer: HTTPResponse, max_body: int) -> bytes:
+    unpacker: Any = zlib.decompressobj(wbits=31)
+    parts, size, packed = [], 0, 0
+    while part := answer.read(_CHUNK):
+        packed += len(part)
+        # Never more than the cap in memory, however much there is inside.
+        unpacked = unpacker.decompress(part, max_body + 1 - size)
+        size += len(unpacked)
+        if size > max_body or (size > _SMALL and size > packed * _MAX_RATIO):
+            raise Lost(f"the body unpacks to more than {min(size, max_body)} bytes")
+        parts.append(unpacked)
+    _check_end(answer)
+    if not unpacker.eof and packed:
+        raise Lost("the packed body is cut off")
+    return b"".join(parts)
+
+
+def _check_end(answer: HTTPResponse) -> None:
+    if answer.length:
+        raise Lost(f"the body is cut off, {answer.length} bytes are missing")
