@@ -26,6 +26,7 @@ CEILINGS = {
     Lane.MARKET: 0.55,
     Lane.HISTORY: 0.40,
 }
+_UNLIMITED = float("inf")
 _EDGE_S = 0.02  # our clock may be this much ahead when a new window begins
 _REOPEN_S = 0.05  # after a ban the lanes open one after the other, cancels first
 _STRIKE_S = 300.0  # a second refusal within so long means that the ceilings are too high
@@ -36,19 +37,20 @@ _MAX_PLANS = 1_000
 class _Window:
     """One pool's budget, for this address or for one account."""
 
-    __slots__ = ("heard", "in_flight", "index", "limit", "pool", "used")
+    __slots__ = ("heard", "in_flight", "index", "length", "limit", "name", "used")
 
     def __init__(self, pool: Pool, share: float) -> None:
-        self.pool = pool
+        self.name = pool.name
+        self.length = pool.seconds * 1000
         self.limit = int(pool.limit * share)
         self.index = -1
         self.used = 0
         self.in_flight = 0
-        self.heard = 0  # the latest reservation of which a header has come back
+        self.heard = 0  # number of the latest reservation when a header was last believed
 
     def roll(self, wall_ms: int) -> None:
         """Into the window of `wall_ms`. What is under way may be counted there, so it is carried over."""
-        index = wall_ms // (self.pool.seconds * 1000)
+        index = wall_ms // self.length
         if index > self.index:
             self.index = index
             self.used = self.in_flight
@@ -56,8 +58,16 @@ class _Window:
             self.index = index
 
     def resets_in(self, wall_ms: int) -> float:
-        length = self.pool.seconds * 1000
-        return (length - wall_ms % length) / 1000
+        """Seconds until the window ends."""
+        return (self.length - wall_ms % self.length) / 1000
+
+    def correct(self, reported: int, number: int, latest: int) -> None:
+        """Believe a header that came back for reservation `number`; `latest` is the newest one."""
+        if self.in_flight == 0 and number > self.heard:
+            self.used = reported
+        elif reported + self.in_flight > self.used:  # of what is under way the exchange may have counted nothing yet
+            self.used = reported + self.in_flight
+        self.heard = latest
 
 
 class _Item(NamedTuple):
@@ -71,7 +81,7 @@ class Grant:
 
     __slots__ = ("indexes", "items", "number")
 
-    def __init__(self, items: tuple[_Item, ...], indexes: tuple[int, ...], number: int) -> None:
+    def __init__(self, items: tuple[_Item, ...], indexes: list[int], number: int) -> None:
         self.items = items
         self.indexes = indexes
         self.number = number
@@ -108,7 +118,7 @@ class RateLimiter:
                 self._pools[pool.name] = pool
                 for (name, _), window in self._windows.items():
                     if name == pool.name:
-                        window.pool, window.limit = pool, int(pool.limit * self._share)
+                        window.limit = int(pool.limit * self._share)
             self._plans.clear()
             self._notify()
 
@@ -120,11 +130,15 @@ class RateLimiter:
         """
         with self.changed:
             wait = self._banned(costs, lane, account, now) if self._bans else 0.0
-            items = self._plans.get((costs, account)) or self._plan(costs, account)
-            share = 1.0 if lane is Lane.CANCEL else CEILINGS[lane]
+            items = self._plans.get((costs, account))
+            if items is None:
+                items = self._plan(costs, account)
+            share = _UNLIMITED if lane is Lane.CANCEL else CEILINGS[lane]
+            is_strict = now < self._penance_until
             for window, amount, _ in items:
-                window.roll(wall_ms)
-                if lane is not Lane.CANCEL:
+                if wall_ms // window.length != window.index:
+                    window.roll(wall_ms)
+                if is_strict or window.used + amount > window.limit * share:
                     wait = max(wait, self._lack(window, amount, share, now, wall_ms))
             if wait > 0:
                 return wait
@@ -132,7 +146,7 @@ class RateLimiter:
             for window, amount, _ in items:
                 window.used += amount
                 window.in_flight += amount
-            return Grant(items, tuple([item.window.index for item in items]), self._number)
+            return Grant(items, [item.window.index for item in items], self._number)
 
     def settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool) -> None:
         """The call is over. `usage` is what its answer reported, None if there was no answer."""
@@ -143,9 +157,10 @@ class RateLimiter:
                 before = window.used
                 window.in_flight -= amount
                 if index == window.index:  # an answer from the last window says nothing about this one
-                    if succeeded and refunded:
-                        window.used = max(0, window.used - amount)
-                    self._correct(window, reported.get(window.pool.name), grant.number)
+                    if succeeded and refunded and window.used >= amount:
+                        window.used -= amount
+                    if window.name in reported:
+                        window.correct(reported[window.name], grant.number, self._number)
                 freed = freed or window.used < before
             if freed:
                 self._notify()
@@ -189,7 +204,7 @@ class RateLimiter:
     def _lack(self, window: _Window, amount: int, share: float, now: float, wall_ms: int) -> float:
         ceiling = window.limit * share
         if amount > ceiling:
-            name, limit = window.pool.name, window.limit
+            name, limit = window.name, window.limit
             text = f"costs {amount} of {name}, and calls of this sort may use {int(ceiling)} of {limit} at most"
             raise WouldExceedLimit(text, {"limit": name})
         if now < self._penance_until:
@@ -208,15 +223,6 @@ class RateLimiter:
             elif not kind or (kind in kinds and of in ("", account)):
                 wait = max(wait, until - now)
         return wait
-
-    def _correct(self, window: _Window, reported: int | None, number: int) -> None:
-        if reported is None:
-            return
-        if window.in_flight == 0 and number >= window.heard:
-            window.used = reported
-        else:  # of what is under way the exchange may have counted nothing yet
-            window.used = max(window.used, reported + window.in_flight)
-        window.heard = max(window.heard, number)
 
     def _plan(self, costs: tuple[Cost, ...], account: str) -> tuple[_Item, ...]:
         items = tuple(
