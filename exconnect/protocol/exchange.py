@@ -31,6 +31,7 @@ class Market:
     stream_path: str
     book_depths: tuple[int, ...]  # levels a side that a snapshot, or a book topic, can have; ascending
     intervals: frozenset[str]  # candle intervals it offers
+    has_consecutive_trades: bool = False  # each trade's id is the one before it plus one, so that a missing one shows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Market data: one thread for each socket, one for each handler."""

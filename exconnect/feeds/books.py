@@ -1,0 +1,245 @@
+"""The books of one connection: each valid or being made so, by the exchange's rule and with a snapshot if it needs one.
+
+The feed's thread writes; whoever reads a book takes its view under the lock, which is a leaf.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from exconnect.errors import MalformedMessage
+from exconnect.protocol.book import BookBuilder, BookState, Change, Fault
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exconnect.environment import Environment
+    from exconnect.model.instrument import Instrument
+    from exconnect.model.market import Book
+    from exconnect.protocol.exchange import Exchange, Market
+    from exconnect.protocol.session import BookUpdate
+
+_RESYNC_S = 5.0  # a book that breaks again and again asks for one snapshot in so many seconds
+_JITTER_S = 1.0
+_STALE_S = (0.1, 0.5)
+_STALE_TRIES = 5
+_LONGEST_RETRY_S = 30.0
+_LEAST_DEPTH = 500  # levels of a snapshot; fewer are used up as soon as the price moves
+
+
+class Outlet(Protocol):
+    """What the feed does for its books."""
+
+    def book_changed(self, symbol: str) -> None:
+        """There is a newer valid book."""
+
+    def book_broke(self, symbol: str, fault: Fault) -> None:
+        """It was valid and is not any more."""
+
+    def fetch_snapshot(self, instrument: Instrument, depth: int, generation: int, delay: float) -> None:
+        """Ask the exchange in `delay` seconds; `load` or `failed` is called with what comes."""
+
+    def renew(self, symbol: str, delay: float) -> None:
+        """Subscribe anew in `delay` seconds, where the stream itself begins with a snapshot."""
+
+
+class _Entry:
+    """One book and what is under way for it."""
+
+    def __init__(self, builder: BookBuilder, instrument: Instrument, since: datetime) -> None:
+        self.builder = builder
+        self.instrument = instrument
+        self.since = since
+        self.depth = 0
+        self.epoch = 0  # grows when the book breaks: a sequence is comparable within one only
+        self.generation = 0  # of the connection; a snapshot that was asked for before it is of no use
+        self.is_asking = False
+        self.resynced_at: float | None = None
+        self.stale = 0
+        self.failures = 0
+
+    @property
+    def is_valid(self) -> bool:
+        return self.builder.state is BookState.LIVE
+
+
+class Books:
+    """The books of one connection."""
+
+    def __init__(self, env: Environment, exchange: Exchange, market: Market, outlet: Outlet) -> None:
+        self._env = env
+        self._exchange = exchange
+        self._market = market
+        self._outlet = outlet
+        self._has_snapshots = exchange.sequencer(market).needs_snapshot
+        self._lock = env.lock()
+        self._entries: dict[str, _Entry] = {}
+
+    def want(self, wanted: dict[str, tuple[Instrument, int]]) -> None:
+        """These books, with so many levels a side, and no others."""
+        for symbol, (instrument, depth) in wanted.items():
+            entry = self._entries.get(symbol)
+            if entry is None:
+                builder = BookBuilder(self._exchange.name, symbol, lambda: self._exchange.sequencer(self._market))
+                entry = _Entry(builder, instrument, self._env.wall())
+                with self._lock:
+                    self._entries[symbol] = entry
+            grown, entry.depth = depth > entry.depth > 0, max(depth, entry.depth)
+            if grown and entry.is_valid:
+                self._refresh(entry)
+        for symbol in [symbol for symbol in self._entries if symbol not in wanted]:
+            with self._lock:
+                del self._entries[symbol]
+
+    @property
+    def all_valid(self) -> bool:
+        """Whether no book is on its way."""
+        return all(entry.is_valid for entry in self._entries.values())
+
+    def state(self, symbol: str) -> tuple[bool, datetime] | None:
+        """Whether the book is valid, and since when it is or is not; None for one that is not kept here."""
+        entry = self._entries.get(symbol)
+        return None if entry is None else (entry.is_valid, entry.since)
+
+    def view(self, symbol: str, depth: int | None) -> tuple[int, Book] | None:
+        """Epoch and book, valid or not. From any thread."""
+        with self._lock:
+            entry = self._entries.get(symbol)
+            return None if entry is None else (entry.epoch, entry.builder.view(depth))
+
+    def disconnected(self, reason: str) -> None:
+        """None of them is valid any more; what is under way is of no use."""
+        for symbol, entry in self._entries.items():
+            entry.generation += 1
+            entry.is_asking = False
+            entry.stale = 0
+            self._break(symbol, entry, Fault(reason))
+
+    def subscribed(self, symbol: str) -> None:
+        """Updates come from now on."""
+        entry = self._entries.get(symbol)
+        if entry is not None and entry.builder.needs_snapshot and not entry.is_valid:
+            self._ask(entry, 0.0)
+
+    def receive(self, update: BookUpdate) -> None:
+        """An update came."""
+        entry = self._entries.get(update.symbol)
+        if entry is None:
+            return
+        was_valid = entry.is_valid
+        try:
+            with self._lock:
+                change = entry.builder.receive(update)
+        except MalformedMessage:
+            self.broken(update.symbol, "an update made no sense")
+            raise
+        self._settle(update.symbol, entry, change, was_valid=was_valid)
+
+    def broken(self, symbol: str, reason: str) -> None:
+        """A message of this book was lost or made no sense."""
+        entry = self._entries.get(symbol)
+        if entry is not None:
+            self._break(symbol, entry, Fault(reason))
+            self._resync(entry)
+
+    def _break(self, symbol: str, entry: _Entry, fault: Fault) -> None:
+        was_valid = entry.is_valid
+        with self._lock:
+            entry.builder.invalidate(fault)
+        if was_valid:
+            self._broke(symbol, entry)
+
+    def _broke(self, symbol: str, entry: _Entry) -> None:
+        entry.epoch += 1
+        entry.since = self._env.wall()
+        self._outlet.book_broke(symbol, entry.builder.fault or Fault("not valid"))
+
+    def _settle(self, symbol: str, entry: _Entry, change: Change, *, was_valid: bool) -> None:
+        if change is Change.APPLIED:
+            if not was_valid:
+                entry.since = self._env.wall()
+            self._outlet.book_changed(symbol)
+            if entry.builder.is_thin and not entry.is_asking:
+                self._refresh(entry)
+        elif change is Change.BROKEN:
+            if was_valid:
+                self._broke(symbol, entry)
+            self._resync(entry)
+        elif change is Change.BUFFERED and not entry.is_asking:
+            self._ask(entry, 0.0)
+
+    def _refresh(self, entry: _Entry) -> None:
+        if self._has_snapshots and self._due(entry) == 0.0:
+            with self._lock:
+                entry.builder.refresh()
+            self._resync(entry)
+
+    def _resync(self, entry: _Entry) -> None:
+        """Ask for a snapshot: at once the first time, then not more often than is good for anybody."""
+        if entry.is_asking:
+            return
+        delay = self._due(entry)
+        entry.resynced_at = self._env.now() + delay
+        if self._has_snapshots:
+            self._ask(entry, delay)
+        else:
+            self._outlet.renew(entry.builder.symbol, delay)
+
+    def _due(self, entry: _Entry) -> float:
+        if entry.resynced_at is None:
+            return 0.0
+        left = entry.resynced_at + _RESYNC_S - self._env.now()
+        return left + self._env.uniform(0.0, _JITTER_S) if left > 0 else 0.0
+
+    def _ask(self, entry: _Entry, delay: float) -> None:
+        if not entry.is_asking:
+            entry.is_asking = True
+            self._outlet.fetch_snapshot(entry.instrument, self._levels(entry), entry.generation, delay)
+
+    def _levels(self, entry: _Entry) -> int:
+        """How deep a snapshot must be for the price to have room to move."""
+        wanted = max(entry.depth * 4, _LEAST_DEPTH)
+        depths = self._market.book_depths
+        return next((depth for depth in depths if depth >= wanted), depths[-1])
+
+    def load(self, symbol: str, generation: int, snapshot: BookUpdate, depth: int) -> None:
+        """The snapshot that was asked for is there."""
+        entry = self._answered(symbol, generation)
+        if entry is None or not entry.builder.needs_snapshot:
+            return
+        was_valid = entry.is_valid
+        try:
+            with self._lock:
+                change = entry.builder.load(snapshot)
+                if change is Change.APPLIED:
+                    entry.builder.set_horizon(depth)
+        except MalformedMessage as error:
+            self._break(symbol, entry, Fault(f"a snapshot made no sense: {error}"))
+            self._retry(entry, 0.0)
+            return
+        entry.failures = 0
+        if change is Change.STALE:
+            entry.stale += 1
+            quick = self._env.uniform(*_STALE_S)
+            self._ask(entry, quick if entry.stale <= _STALE_TRIES else _RESYNC_S + quick)
+            return
+        entry.stale = 0
+        self._settle(symbol, entry, change, was_valid=was_valid)
+
+    def failed(self, symbol: str, generation: int, wait: float) -> None:
+        """The snapshot cannot be had now; not before `wait` seconds."""
+        entry = self._answered(symbol, generation)
+        if entry is not None and entry.builder.needs_snapshot:
+            self._retry(entry, wait)
+
+    def _answered(self, symbol: str, generation: int) -> _Entry | None:
+        entry = self._entries.get(symbol)
+        if entry is None or entry.generation != generation:
+            return None
+        entry.is_asking = False
+        return entry
+
+    def _retry(self, entry: _Entry, wait: float) -> None:
+        entry.failures += 1
+        pause = self._env.uniform(0.0, min(_LONGEST_RETRY_S, 0.5 * 2.0 ** min(entry.failures, 10)))
+        self._ask(entry, wait + pause)

@@ -1,0 +1,321 @@
+"""The connections of one running stream: which topic is on which, and who hears what comes.
+
+A stream says what it wants as often as it likes and from any thread. What is not known yet is looked up on the
+venue's errand thread; a symbol that does not exist is reported, and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from exconnect.errors import UnknownSymbol
+from exconnect.feeds.budget import attempts
+from exconnect.feeds.feed import Counters, Feed, Want
+from exconnect.feeds.handlers import Address, HandlerThread, Registration, Router, Same, audience
+from exconnect.model.enums import MarketType, StreamStatus
+from exconnect.model.events import TopicRefused
+from exconnect.protocol.session import Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from exconnect.feeds.feed import Supply
+    from exconnect.model.instrument import Instrument
+    from exconnect.model.market import Book
+    from exconnect.protocol.exchange import Market
+    from exconnect.runtime.actor import Thread
+
+log = logging.getLogger("exconnect.stream")
+
+MAX_TOPICS = 1_000  # of one connection
+PUBLIC = frozenset({"book", "ticker", "trade", "candle"})
+_LOOKUP_S = 10.0
+_LONGEST_RETRY_S = 30.0
+_HALT_S = 0.5  # of the time to close, kept for taking the sockets from threads that do not end
+
+# The worst first: a stream is as well as its worst connection.
+_WORST = (
+    StreamStatus.FAILED,
+    StreamStatus.DOWN,
+    StreamStatus.SUSPECT,
+    StreamStatus.CONNECTING,
+    StreamStatus.SYNCING,
+    StreamStatus.LIVE,
+)
+
+
+class Connections:
+    """All that runs for a stream in one process, from `start()` to `close()`."""
+
+    def __init__(
+        self, venue: Supply, symbols: tuple[str, ...], ended: Mapping[Same, HandlerThread], owner: object
+    ) -> None:
+        self.pid = os.getpid()
+        self.env = venue.env
+        self.is_closing = False
+        self._owner = owner  # lives as long as this runs, so that whoever knows it weakly can still close it
+        self._venue = venue
+        self._symbols = symbols
+        # The one lock here that is no leaf: whoever changes what is wanted holds it, and no feed or handler thread
+        # waits for it while holding another.
+        self._changing = venue.env.lock()
+        self._condition = venue.env.condition()
+        self._router = Router(venue.env, venue.exchange.name, self.view, self._count, self._changed)
+        self._router.inherit(ended)
+        self._feeds: tuple[Feed, ...] = ()
+        self._retired: list[Counters] = []
+        self._numbers = 0
+        self._place: dict[Topic, Feed] = {}
+        self._wanted: frozenset[Address] = frozenset()
+        self._depths: dict[str, int] = {}
+        self._known: dict[str, Instrument] = {}
+        self._asking: dict[str, int] = {}  # symbols being looked up, and how often that failed
+        self._refused: dict[str, str] = {}  # symbol → why
+        self._reported: set[Address] = set()
+
+    # ------------------------------------------------------------ what is wanted
+
+    def want(self, registrations: Mapping[Any, Registration]) -> None:
+        """What is in there now is all that is wanted from now on."""
+        with self._changing:
+            if self.is_closing:
+                return
+            heard = audience(list(registrations.values()), self._symbols)
+            self._wanted = frozenset(address for address in heard if address.kind in PUBLIC)
+            self._depths = {
+                address.symbol: max(registration.options.depth for registration in heard[address])
+                for address in self._wanted
+                if address.kind == "book"
+            }
+            self._router.update(heard)
+            wanted = {address.symbol for address in self._wanted}
+            self._refused = {symbol: why for symbol, why in self._refused.items() if symbol in wanted}
+            self._report_refused()
+            for symbol in sorted(wanted - self._known.keys() - self._asking.keys() - self._refused.keys()):
+                self._asking[symbol] = 0
+                self._venue.jobs("market").submit(partial(self._look_up, symbol))
+            self._distribute()
+
+    def _look_up(self, symbol: str) -> None:
+        """On the venue's errand thread."""
+        if self.is_closing:
+            return
+        try:
+            instrument = self._venue.instrument(symbol, _LOOKUP_S)
+        except UnknownSymbol as error:
+            with self._changing:
+                self._refuse(symbol, str(error))
+                self._distribute()
+        except Exception as error:  # noqa: BLE001 - the network, as a rule; what is wanted stays wanted
+            with self._changing:
+                if symbol not in self._asking:
+                    return
+                failures = self._asking[symbol] = self._asking[symbol] + 1
+            log.log(logging.WARNING if failures == 1 else logging.DEBUG, "%s is not known yet: %s", symbol, error)
+            pause = self.env.uniform(0.0, min(_LONGEST_RETRY_S, 0.5 * 2.0 ** min(failures, 10)))
+            self._venue.jobs("market").submit(partial(self._look_up, symbol), pause)
+        else:
+            with self._changing:
+                self._asking.pop(symbol, None)
+                self._known[symbol] = instrument
+                self._distribute()
+
+    def _refuse(self, symbol: str, reason: str) -> None:
+        self._asking.pop(symbol, None)
+        self._refused[symbol] = reason
+        self._report_refused()
+
+    def _report_refused(self) -> None:
+        refused = {address for address in self._wanted if address.symbol in self._refused}
+        for address in sorted(refused - self._reported):
+            reason = self._refused[address.symbol]
+            log.warning("%s of %s is refused: %s", address.kind, address.symbol, reason)
+            self._router.publish(
+                TopicRefused(
+                    exchange=self._venue.exchange.name,
+                    time=self.env.wall(),
+                    symbol=address.symbol,
+                    reason=reason,
+                    kind=address.kind,
+                )
+            )
+        self._reported = refused
+
+    def _distribute(self) -> None:
+        """Give every topic a connection, and tell each connection all that it is to carry."""
+        if self.is_closing:
+            return
+        topics = self._topics()
+        self._place = {topic: feed for topic, feed in self._place.items() if topic in topics}
+        load = dict.fromkeys(self._feeds, 0)
+        for feed in self._place.values():
+            load[feed] += 1
+        for topic, instrument in topics.items():
+            if topic not in self._place:
+                feed = self._room(self._venue.exchange.markets[instrument.market], load)
+                self._place[topic] = feed
+                load[feed] += 1
+        self._connect_early(load)
+        for feed in self._feeds[1:]:
+            if not load[feed] and feed.market.type not in {_market_of(symbol) for symbol in self._asking}:
+                self._retire(feed)
+        is_complete = not any(address.symbol in self._asking for address in self._wanted)
+        for feed in self._feeds:
+            mine = {topic: instrument for topic, instrument in topics.items() if self._place[topic] is feed}
+            feed.want(Want(mine, self._depths, is_complete))
+
+    def _connect_early(self, load: dict[Feed, int]) -> None:
+        """Make the connections while the instruments are looked up."""
+        markets = self._venue.exchange.markets
+        for kind in {_market_of(address.symbol) for address in self._wanted}:
+            if kind in markets and not any(feed.market is markets[kind] for feed in self._feeds):
+                self._room(markets[kind], load)
+
+    def _retire(self, feed: Feed) -> None:
+        feed.close()
+        self._feeds = tuple(other for other in self._feeds if other is not feed)
+        self._retired.append(feed.counters)
+
+    def _topics(self) -> dict[Topic, Instrument]:
+        topics: dict[Topic, Instrument] = {}
+        for kind, symbol, interval in sorted(self._wanted):
+            instrument = self._known.get(symbol)
+            if instrument is not None:
+                topics[Topic(kind, symbol, instrument.exchange_symbol, interval)] = instrument
+        return topics
+
+    def _room(self, market: Market, load: dict[Feed, int]) -> Feed:
+        for feed, count in load.items():
+            if feed.market is market and count < MAX_TOPICS:
+                return feed
+        self._numbers += 1
+        budget = attempts(self.env, self._venue.endpoints.stream)
+        feed = Feed(f"public-{self._numbers}", self._venue, market, self._router, budget, self._changed)
+        self._feeds = (*self._feeds, feed)
+        load[feed] = 0
+        feed.start()
+        return feed
+
+    # ------------------------------------------------------------ how it is
+
+    def _changed(self) -> None:
+        if self.is_closing and all(feed.status in (StreamStatus.CLOSED, StreamStatus.FAILED) for feed in self._feeds):
+            self._router.close()
+        with self._condition:
+            self._condition.notify_all()
+
+    def _count(self, name: str, handler: str) -> None:
+        self._venue.metrics.count(f"stream_{name}", 1, handler=handler)
+
+    @property
+    def status(self) -> StreamStatus:
+        """The worst of the connections; `IDLE` if nothing is wanted that needs one."""
+        present = {feed.status for feed in self._feeds}
+        return next((status for status in _WORST if status in present), StreamStatus.IDLE)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether all that was asked for and not refused is live."""
+        return not self._asking and all(feed.is_live for feed in self._feeds)
+
+    @property
+    def cause(self) -> BaseException | None:
+        """Why a connection was given up."""
+        return next((feed.cause for feed in self._feeds if feed.status is StreamStatus.FAILED), None)
+
+    def wait_live(self, timeout: float | None) -> bool:
+        """Until `is_live`; False at the deadline or when that will not be any more."""
+        with self._condition:
+            self.env.wait_for(
+                self._condition, lambda: self.is_live or self.is_closing or self.cause is not None, timeout
+            )
+        return self.is_live and not self.is_closing
+
+    def wait_end(self, timeout: float | None) -> bool:
+        """Until everything has ended, or something was given up."""
+        with self._condition:
+            self.env.wait_for(self._condition, lambda: self.is_over or self.cause is not None, timeout)
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was closed and no handler is in a call any more."""
+        return self.is_closing and all(thread.is_over for thread in self._router.threads().values())
+
+    def view(self, symbol: str, depth: int | None) -> tuple[int, Book] | None:
+        """Epoch and book of a symbol, from whatever connection it is on."""
+        for feed in self._feeds:
+            seen = feed.view(symbol, depth)
+            if seen is not None:
+                return seen
+        return None
+
+    def book_state(self, symbol: str) -> tuple[bool, datetime] | None:
+        """Whether a book is valid, and since when it is or is not."""
+        for feed in self._feeds:
+            state = feed.book_state(symbol)
+            if state is not None:
+                return state
+        return None
+
+    def measure(self, registration: Registration) -> tuple[int, int, int, float]:
+        """Dropped, conflated, waiting, lag of a registration."""
+        return self._router.measure(registration)
+
+    def counters(self) -> list[Counters]:
+        """Of every connection that there was."""
+        return [*self._retired, *(feed.counters for feed in self._feeds)]
+
+    # ------------------------------------------------------------ the end
+
+    def handler_threads(self) -> dict[Same, HandlerThread]:
+        """Those that may still be in a handler."""
+        return self._router.threads()
+
+    def is_mine(self, thread: Thread) -> bool:
+        """Whether this is one of the handlers' threads."""
+        return any(thread is other.thread for other in self._router.threads().values())
+
+    def _all_threads(self) -> list[Thread]:
+        feeds = [feed.thread for feed in self._feeds if feed.thread is not None]
+        return [*feeds, *(handler.thread for handler in self._router.threads().values())]
+
+    def signal(self) -> None:
+        """Ask everything to end, and come back at once."""
+        with self._changing:
+            self.is_closing = True
+        for feed in self._feeds:
+            feed.close()
+        self._changed()
+
+    def close(self, timeout: float) -> None:
+        """End everything within `timeout` seconds: connections first, so that handlers hear of that too."""
+        deadline = self.env.now() + timeout
+        self.signal()
+        feeds = [feed for feed in self._feeds if feed.thread is not None]
+        self._join([feed.thread for feed in feeds if feed.thread], deadline - min(_HALT_S, timeout / 4))
+        for feed in feeds:
+            if feed.thread is not None and feed.thread.is_alive():
+                feed.abort()
+        self._router.close()
+        self._join(self._all_threads(), deadline)
+        self._router.halt()
+        self._changed()
+
+    def _join(self, threads: list[Thread], deadline: float) -> None:
+        for thread in threads:
+            thread.join(max(deadline - self.env.now(), 0.0))
+
+    def forked(self) -> None:
+        """In a child: what is open belongs to the parent."""
+        for feed in self._feeds:
+            feed.forked()
+
+
+def _market_of(symbol: str) -> MarketType:
+    """What the notation says."""
+    return MarketType.LINEAR if ":" in symbol else MarketType.SPOT

@@ -1,0 +1,593 @@
+"""`Stream`: market data of one exchange, handed to plain functions in threads of their own."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
+
+from exconnect.errors import (
+    BookNotReady,
+    ClientClosed,
+    ForkedStream,
+    InvalidArgument,
+    InvalidType,
+    NotSupported,
+    StreamError,
+)
+from exconnect.feeds.connections import Connections
+from exconnect.feeds.feed import Counters, Supply
+from exconnect.feeds.handlers import Handler, Options, Registration, Same, Subscription, name_of
+from exconnect.model.account import Balance, Position
+from exconnect.model.enums import Policy, StreamStatus, choose
+from exconnect.model.events import Gap, Notice, StatusChanged
+from exconnect.model.market import INTERVALS, Book, Candle, Ticker, Trade
+from exconnect.model.order import Fill, Order
+from exconnect.runtime import fork, leaving
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+__all__ = ["Handler", "Stream", "Subscription", "run"]
+
+OnBook = TypeVar("OnBook", bound=Handler[Book])
+OnTicker = TypeVar("OnTicker", bound=Handler[Ticker])
+OnTrade = TypeVar("OnTrade", bound=Handler[Trade])
+OnCandle = TypeVar("OnCandle", bound=Handler[Candle])
+OnOrder = TypeVar("OnOrder", bound=Handler[Order])
+OnFill = TypeVar("OnFill", bound=Handler[Fill])
+OnBalance = TypeVar("OnBalance", bound=Handler[Balance])
+OnPosition = TypeVar("OnPosition", bound=Handler[Position])
+OnStatus = TypeVar("OnStatus", bound=Handler[StatusChanged])
+OnNotice = TypeVar("OnNotice", bound=Handler[Notice])
+
+log = logging.getLogger("exconnect.stream")
+
+_DEPTH = 50
+_MAX_DEPTH = 5_000
+_CAPACITY = 10_000
+_MAX_CAPACITY = 10_000_000
+_LOOK_S = 0.2  # how often `run` looks whether a signal came
+
+
+class Stream:
+    """Live market data. Made by `client.stream(...)`; opens nothing before `start()`.
+
+    Handlers may be registered and taken back at any time, from any thread and from handlers. A stream may be shared
+    by all threads of a process; after a fork the child's one is `FORKED` until it is started there.
+    """
+
+    def __init__(
+        self, venue: Callable[[], Supply], exchange: str, symbols: tuple[str, ...], name: str | None = None
+    ) -> None:
+        self._venue = venue
+        self._exchange = exchange
+        self._symbols = tuple(dict.fromkeys(symbols))
+        self._name = name or exchange
+        self._registrations: dict[tuple[str, Same], Registration] = {}
+        self._runs: dict[int, Connections] = {}  # by process id: what one process made, another must not touch
+        self._past: list[Counters] = []
+        self._is_closed = False
+
+    # ------------------------------------------------------------ registering
+
+    @overload
+    def on_book(self, handler: OnBook, *symbols: str, depth: int = ..., interval: float = ...) -> OnBook: ...
+    @overload
+    def on_book(
+        self, handler: str | None = ..., *symbols: str, depth: int = ..., interval: float = ...
+    ) -> Callable[[OnBook], OnBook]: ...
+    def on_book(self, handler: Any = None, *symbols: str, depth: int = _DEPTH, interval: float = 0.0) -> Any:
+        """Call `handler(book)` with the newest valid `Book` of each symbol, `depth` levels a side.
+
+        Args:
+            handler: a plain callable; a symbol or nothing: then this is a decorator.
+            symbols: none: every symbol that the stream has for books.
+            depth: levels a side.
+            interval: at most one call per symbol in so many seconds; the newest book always comes.
+
+        Raises:
+            InvalidArgument: a value that cannot be right, or the handler is registered with another one.
+            InvalidType: a coroutine function, or a value of a wrong type.
+        """
+        wanted = _whole(depth, "depth", _MAX_DEPTH)
+        options = Options(Policy.CONFLATE, interval=_seconds(interval, "interval"), depth=wanted)
+        return self._register("book", handler, symbols, options)
+
+    @overload
+    def on_ticker(self, handler: OnTicker, *symbols: str, interval: float = ...) -> OnTicker: ...
+    @overload
+    def on_ticker(
+        self, handler: str | None = ..., *symbols: str, interval: float = ...
+    ) -> Callable[[OnTicker], OnTicker]: ...
+    def on_ticker(self, handler: Any = None, *symbols: str, interval: float = 0.0) -> Any:
+        """Call `handler(ticker)` with the newest `Ticker` of each symbol. As `on_book`."""
+        options = Options(Policy.CONFLATE, interval=_seconds(interval, "interval"))
+        return self._register("ticker", handler, symbols, options)
+
+    @overload
+    def on_trade(
+        self,
+        handler: OnTrade,
+        *symbols: str,
+        capacity: int = ...,
+        on_gap: Handler[Gap] | None = ...,
+        policy: Policy | str = ...,
+    ) -> OnTrade: ...
+    @overload
+    def on_trade(
+        self,
+        handler: str | None = ...,
+        *symbols: str,
+        capacity: int = ...,
+        on_gap: Handler[Gap] | None = ...,
+        policy: Policy | str = ...,
+    ) -> Callable[[OnTrade], OnTrade]: ...
+    def on_trade(
+        self,
+        handler: Any = None,
+        *symbols: str,
+        capacity: int = _CAPACITY,
+        on_gap: Handler[Gap] | None = None,
+        policy: Policy | str = "drop_oldest",
+    ) -> Any:
+        """Call `handler(trade)` with each `Trade`: ids ascending, each once.
+
+        Args:
+            handler: as in `on_book`.
+            symbols: as in `on_book`.
+            capacity: trades that may wait before the oldest is dropped.
+            on_gap: called in the handler's thread with a `Gap` right before the trade that comes after it.
+            policy: `"drop_oldest"`, or `"conflate"` for the newest of each symbol only.
+
+        Raises:
+            InvalidArgument: as `on_book`.
+            InvalidType: as `on_book`.
+        """
+        chosen = choose(Policy, policy, "policy")
+        if chosen is Policy.KEEP:
+            text = "policy='keep': trades may be dropped ('drop_oldest') or conflated ('conflate')"
+            raise InvalidArgument(text, {"argument": "policy"})
+        room = _whole(capacity, "capacity", _MAX_CAPACITY)
+        options = Options(chosen, capacity=room, on_gap=_optional(on_gap, "on_gap"))
+        return self._register("trade", handler, symbols, options)
+
+    @overload
+    def on_candle(
+        self,
+        handler: OnCandle,
+        *symbols: str,
+        interval: str = ...,
+        capacity: int = ...,
+        on_gap: Handler[Gap] | None = ...,
+    ) -> OnCandle: ...
+    @overload
+    def on_candle(
+        self,
+        handler: str | None = ...,
+        *symbols: str,
+        interval: str = ...,
+        capacity: int = ...,
+        on_gap: Handler[Gap] | None = ...,
+    ) -> Callable[[OnCandle], OnCandle]: ...
+    def on_candle(
+        self,
+        handler: Any = None,
+        *symbols: str,
+        interval: str = "1m",
+        capacity: int = _CAPACITY,
+        on_gap: Handler[Gap] | None = None,
+    ) -> Any:
+        """Call `handler(candle)` each time a `Candle` of that `interval` (`"1m"`, `"1h"` …) changes; as `on_trade`."""
+        if interval not in INTERVALS:
+            text = f"interval={interval!r}: must be one of {', '.join(INTERVALS)}"
+            raise InvalidArgument(text, {"argument": "interval"})
+        room = _whole(capacity, "capacity", _MAX_CAPACITY)
+        options = Options(Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=_optional(on_gap, "on_gap"))
+        return self._register("candle", handler, symbols, options)
+
+    @overload
+    def on_order(self, handler: OnOrder, *symbols: str) -> OnOrder: ...
+    @overload
+    def on_order(self, handler: str | None = ..., *symbols: str) -> Callable[[OnOrder], OnOrder]: ...
+    def on_order(self, handler: Any = None, *symbols: str) -> Any:
+        """Call `handler(order)` with each change of an `Order` of the account. Not delivered yet.
+
+        Raises:
+            NotSupported: always.
+        """
+        self._private("order")
+
+    @overload
+    def on_fill(self, handler: OnFill, *symbols: str) -> OnFill: ...
+    @overload
+    def on_fill(self, handler: str | None = ..., *symbols: str) -> Callable[[OnFill], OnFill]: ...
+    def on_fill(self, handler: Any = None, *symbols: str) -> Any:
+        """Call `handler(fill)` with each `Fill` of the account, exactly once. Not delivered yet.
+
+        Raises:
+            NotSupported: always.
+        """
+        self._private("fill")
+
+    @overload
+    def on_balance(self, handler: OnBalance, *assets: str) -> OnBalance: ...
+    @overload
+    def on_balance(self, handler: str | None = ..., *assets: str) -> Callable[[OnBalance], OnBalance]: ...
+    def on_balance(self, handler: Any = None, *assets: str) -> Any:
+        """Call `handler(balance)` with each change of a `Balance`. Not delivered yet.
+
+        Raises:
+            NotSupported: always.
+        """
+        self._private("balance")
+
+    @overload
+    def on_position(self, handler: OnPosition, *symbols: str) -> OnPosition: ...
+    @overload
+    def on_position(self, handler: str | None = ..., *symbols: str) -> Callable[[OnPosition], OnPosition]: ...
+    def on_position(self, handler: Any = None, *symbols: str) -> Any:
+        """Call `handler(position)` with each change of a `Position`. Not delivered yet.
+
+        Raises:
+            NotSupported: always.
+        """
+        self._private("position")
+
+    @overload
+    def on_status(self, handler: OnStatus) -> OnStatus: ...
+    @overload
+    def on_status(self, handler: None = ...) -> Callable[[OnStatus], OnStatus]: ...
+    def on_status(self, handler: Any = None) -> Any:
+        """Call `handler(change)` with a `StatusChanged` each time a connection's state changes."""
+        return self._register("status", handler, (), Options(Policy.KEEP))
+
+    @overload
+    def on_notice(self, handler: OnNotice) -> OnNotice: ...
+    @overload
+    def on_notice(self, handler: None = ...) -> Callable[[OnNotice], OnNotice]: ...
+    def on_notice(self, handler: Any = None) -> Any:
+        """Call `handler(notice)` with each `Notice`: `Gap`, `BookOutOfSync`, `HandlerFailed`, `TopicRefused`."""
+        return self._register("notice", handler, (), Options(Policy.KEEP))
+
+    def _private(self, kind: str) -> NoReturn:
+        # A private connection belongs beside the public ones in `Connections`; these methods then only register.
+        text = f"on_{kind} is not delivered yet: user data streams come with a later version"
+        raise NotSupported(text, {"exchange": self._exchange, "operation": f"on_{kind}"})
+
+    def _register(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> Any:
+        if handler is None or isinstance(handler, str):
+            given = symbols if handler is None else (handler, *symbols)
+            _symbols(given)
+            return partial(self._decorate, kind, given, options)
+        self._add(kind, handler, _symbols(symbols), options)
+        return handler
+
+    def _decorate(self, kind: str, symbols: tuple[str, ...], options: Options, handler: Any) -> Any:
+        self._add(kind, handler, symbols, options)
+        return handler
+
+    def _add(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> None:
+        _plain(handler, "handler")
+        if self._is_closed:
+            raise ClientClosed("the stream was closed", {"exchange": self._exchange})
+        new = Registration(kind, handler, options)
+        # No lock, which would have to be made before anything runs: one step of a dict that is atomic by itself.
+        registration = self._registrations.setdefault((kind, Same(handler)), new)
+        if registration.options != options:
+            text = f"on_{kind}: {name_of(handler)} is registered with other options; take it back with off() first"
+            raise InvalidArgument(text, {"argument": "handler"})
+        registration.add(symbols)
+        self._apply()
+
+    def off(self, handler: Handler[Any], *symbols: str) -> None:
+        """Take the symbols, or all, back from `handler`, for every kind that it is registered for."""
+        _symbols(symbols)
+        for key, registration in list(self._registrations.items()):
+            if key[1] == Same(handler):
+                if symbols:
+                    registration.remove(symbols)
+                if not symbols or registration.is_empty:
+                    self._registrations.pop(key, None)
+        self._apply()
+
+    def _apply(self) -> None:
+        run = self._mine()
+        if run is not None:
+            run.want(self._registrations)
+
+    # ------------------------------------------------------------ starting and ending
+
+    def start(self) -> Self:
+        """Connect and deliver, in threads of its own; returns at once. Running already: nothing happens.
+
+        Failures of the network do not come from here but as `on_status`.
+
+        Raises:
+            ClientClosed: the stream or its client was closed.
+        """
+        if self._is_closed:
+            raise ClientClosed("the stream was closed", {"exchange": self._exchange})
+        venue, pid = self._venue(), os.getpid()
+        old = self._runs.get(pid)
+        if old is not None and not old.is_closing:
+            return self
+        new = Connections(venue, self._symbols, {} if old is None else old.handler_threads(), self)
+        self._forget(old)
+        if self._runs.setdefault(pid, new) is new:
+            fork.watch(new)
+            leaving.watch(new)
+            new.want(self._registrations)
+            self._warn_of_silence()
+        return self
+
+    def _forget(self, old: Connections | None) -> None:
+        for pid, run in list(self._runs.items()):
+            if run is old:
+                self._past.extend(run.counters())
+                del self._runs[pid]
+            elif pid != os.getpid():
+                run.forked()
+                del self._runs[pid]
+
+    def _warn_of_silence(self) -> None:
+        for registration in list(self._registrations.values()):
+            if registration.has_all and registration.kind not in ("status", "notice") and not self._heard(registration):
+                log.warning(
+                    "on_%s: %s hears nothing: neither the stream nor another handler names a symbol",
+                    registration.kind,
+                    name_of(registration.handler),
+                )
+
+    def _heard(self, registration: Registration) -> tuple[str, ...]:
+        if registration.kind in ("status", "notice"):
+            return ()
+        others = [r.named for r in list(self._registrations.values()) if r.kind == registration.kind]
+        return registration.symbols((*self._symbols, *(symbol for named in others for symbol in list(named))))
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End connections and threads within `timeout` seconds; no call begins after it returned.
+
+        Registrations are kept for another `start()`. From a handler it only signals.
+        """
+        run = self._mine()
+        if run is None:
+            return
+        if run.is_mine(threading.current_thread()):
+            run.signal()
+        else:
+            run.close(_seconds(timeout, "timeout"))
+
+    def close(self, timeout: float = 5.0) -> None:
+        """As `stop`, for good. Idempotent, from any thread and handler; nothing in a process that did not start it."""
+        if self.status is not StreamStatus.FORKED:
+            self._is_closed = True
+            self.stop(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is stopped or closed and no handler is in a call any more: True; False at the deadline.
+
+        Raises:
+            BaseException: a connection is `FAILED`; this is why.
+            ForkedStream: this process did not start it.
+            StreamError: called from one of its handlers, which would wait for itself.
+        """
+        self._check_fork()
+        run = self._mine()
+        if run is None:
+            return True
+        if run.is_mine(threading.current_thread()):
+            raise StreamError("wait() was called from a handler, which would wait for itself")
+        is_over = run.wait_end(timeout)
+        if run.cause is not None:
+            raise run.cause
+        return is_over
+
+    def wait_live(self, timeout: float | None = 30.0) -> bool:
+        """Until all that was asked for and not refused is live; False at the deadline, or when it is not running.
+
+        Raises:
+            ForkedStream: this process did not start it.
+        """
+        self._check_fork()
+        run = self._mine()
+        return run is not None and run.wait_live(timeout)
+
+    # ------------------------------------------------------------ reading
+
+    def book(self, symbol: str, *, stale_ok: bool = False) -> Book:
+        """The current book, 50 levels a side or the greatest `depth` that is registered; from any thread.
+
+        Args:
+            symbol: registered with `on_book`.
+            stale_ok: rather the last one, with `is_valid` False, than none.
+
+        Raises:
+            BookNotReady: not valid now; `.state` since `.since`.
+            InvalidArgument: not registered.
+            ForkedStream: this process did not start the stream.
+        """
+        self._check_fork()
+        depths = [
+            registration.options.depth
+            for registration in list(self._registrations.values())
+            if registration.kind == "book" and symbol in self._heard(registration)
+        ]
+        if not depths:
+            raise InvalidArgument(f"no book of {symbol!r} is registered: on_book comes first", {"argument": "symbol"})
+        run = self._runs.get(os.getpid())
+        seen = None if run is None else run.view(symbol, max(_DEPTH, *depths))
+        if seen is not None and (seen[1].is_valid or (stale_ok and seen[0] > 0)):
+            return seen[1]
+        state = None if run is None else run.book_state(symbol)
+        since = None if state is None else state[1].isoformat()
+        text = f"the book of {symbol} is not valid now (the stream is {self.status})"
+        raise BookNotReady(
+            text, {"exchange": self._exchange, "symbol": symbol, "state": str(self.status), "since": since}
+        )
+
+    @property
+    def status(self) -> StreamStatus:
+        """The worst of its connections."""
+        run = self._mine()
+        if run is not None and not run.is_closing:
+            return run.status
+        if run is None and any(not other.is_closing for other in list(self._runs.values())):
+            return StreamStatus.FORKED
+        return StreamStatus.CLOSED if self._is_closed else StreamStatus.IDLE
+
+    @property
+    def name(self) -> str:
+        """What it was called, or the exchange."""
+        return self._name
+
+    @property
+    def exchange(self) -> str:
+        """The exchange that it comes from."""
+        return self._exchange
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols it was made with and those that registrations name."""
+        named = [symbol for registration in list(self._registrations.values()) for symbol in list(registration.named)]
+        return tuple(dict.fromkeys((*self._symbols, *named)))
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """What became of each registration."""
+        run = self._mine()
+        return [self._subscription(registration, run) for registration in list(self._registrations.values())]
+
+    def _subscription(self, registration: Registration, run: Connections | None) -> Subscription:
+        idle = registration.dropped, registration.conflated, 0, 0.0
+        dropped, conflated, waiting, lag = idle if run is None else run.measure(registration)
+        return Subscription(
+            handler=name_of(registration.handler),
+            kind=registration.kind,
+            symbols=self._heard(registration),
+            policy=registration.options.policy,
+            delivered=registration.delivered,
+            errors=registration.errors,
+            dropped=dropped,
+            conflated=conflated,
+            waiting=waiting,
+            lag_s=lag,
+        )
+
+    def metrics(self) -> dict[str, float]:
+        """What its connections saw since it was made, and what its handlers made of it."""
+        run = self._mine()
+        counters = [*self._past, *(run.counters() if run is not None else ())]
+        figures = {name: float(sum(getattr(c, name) for c in counters)) for name in Counters.__slots__}
+        subscriptions = self.subscriptions
+        figures["dropped"] = float(sum(s.dropped for s in subscriptions))
+        figures["conflated"] = float(sum(s.conflated for s in subscriptions))
+        figures["handler_errors"] = float(sum(s.errors for s in subscriptions))
+        return figures
+
+    # ------------------------------------------------------------ whose it is
+
+    def _mine(self) -> Connections | None:
+        return self._runs.get(os.getpid())
+
+    def _check_fork(self) -> None:
+        if self.status is StreamStatus.FORKED:
+            pid = next(iter(self._runs))
+            text = (
+                f"this stream runs in process {pid}, not in this one ({os.getpid()}): "
+                "start() opens a new one here, with the same handlers"
+            )
+            raise ForkedStream(text, {"exchange": self._exchange, "state": "forked"})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Stream has threads and connections and is not pickled: make one where it is needed")
+
+    def __repr__(self) -> str:
+        return f"<Stream {self._name} {self.status} {' '.join(self.symbols[:5])}>"
+
+
+def run(*streams: Stream) -> None:
+    """Start the streams, wait for SIGINT or SIGTERM, close them. Only from the main thread.
+
+    Raises:
+        BaseException: a stream is `FAILED`; this is why.
+        InvalidArgument: not the main thread, which alone may take signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise InvalidArgument("run() takes signals, and only the main thread can", {"argument": "streams"})
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for stream in streams:
+            stream.start()
+        running = list(streams)
+        while running and not came:
+            running = [stream for stream in running if not stream.wait(_LOOK_S / len(running))]
+    finally:
+        for stream in streams:
+            stream.close()
+        for number, handler in before.items():
+            with suppress(TypeError):  # a handler that C code installed cannot be put back
+                signal.signal(number, handler)
+
+
+def _plain(handler: Any, argument: str) -> None:
+    if not callable(handler):
+        raise InvalidType(f"{argument} must be a callable, not {type(handler).__name__}", {"argument": argument})
+    inner = handler
+    while isinstance(inner, partial):
+        inner = inner.func
+    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - its code is looked at
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            text = f"{argument} is a coroutine function: exconnect calls plain functions, in threads of their own"
+            raise InvalidType(text, {"argument": argument})
+
+
+def _optional(handler: Any, argument: str) -> Any:
+    if handler is not None:
+        _plain(handler, argument)
+    return handler
+
+
+def _symbols(symbols: tuple[Any, ...]) -> tuple[str, ...]:
+    for symbol in symbols:
+        if not isinstance(symbol, str):
+            raise InvalidType(f"a symbol must be text, not {type(symbol).__name__}", {"argument": "symbols"})
+        if not symbol:
+            raise InvalidArgument("a symbol must not be empty", {"argument": "symbols"})
+    return symbols
+
+
+def _whole(value: Any, argument: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidType(f"{argument} must be an int, not {type(value).__name__}", {"argument": argument})
+    if not 1 <= value <= most:
+        raise InvalidArgument(f"{argument}={value}: must be from 1 to {most}", {"argument": argument})
+    return value
+
+
+def _seconds(value: Any, argument: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidType(f"{argument} must be seconds, not {type(value).__name__}", {"argument": argument})
+    if not math.isfinite(value) or value < 0:
+        raise InvalidArgument(f"{argument}={value}: must be seconds, not below zero", {"argument": argument})
+    return float(value)
