@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set  # noqa: PYI025
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -127,7 +127,7 @@ class Feed:
         self._attempts = attempts
         self._changed = changed
         self._books = Books(venue.env, venue.exchange, market, self)
-        self._want = Want()
+        self._want = self._adopted = Want()  # by others; by this thread
         self._asked = self._settled = 0  # how often somebody wanted something else; up to where that is live
         self._taken = 0
         self._errands: deque[Callable[[], None]] = deque()
@@ -135,7 +135,7 @@ class Feed:
         self._candles: dict[tuple[str, str], CandleSequence] = {}
         self._session: Session = venue.exchange.session(market)
         self._socket: WebSocket | None = None
-        self._acked: set[Topic] = set()
+        self._acked: Set[Topic] = frozenset()
         self._refused: set[Topic] = set()
         self._restarts = Restarts(venue.env.uniform)
         self._bell = Doorbell()
@@ -215,7 +215,7 @@ class Feed:
         self._become(StreamStatus.CONNECTING, "connecting")
         session = self._session = self._venue.exchange.session(self.market)
         self._taken = -1
-        self._acked, self._refused = set(), set()
+        self._acked, self._refused = frozenset(), set()
         route = session.route()
         path = route if isinstance(route, str) else self._venue.call(route, _ROUTE_S)
         socket = self._socket = WebSocket(
@@ -325,8 +325,8 @@ class Feed:
 
     def _adopt(self, session: Session) -> None:
         self._taken, want = self._asked, self._want
+        self._adopted = want
         topics = frozenset(want.topics)
-        self._acked &= topics
         self._refused &= topics
         books = {topic.symbol: topic for topic in topics if topic.kind == "book"}
         self._books.want({symbol: (want.topics[topic], want.depths.get(symbol, 0)) for symbol, topic in books.items()})
@@ -334,11 +334,11 @@ class Feed:
         self._trades = {symbol: sequence for symbol, sequence in self._trades.items() if symbol in trades}
         candles = {(topic.symbol, topic.interval) for topic in topics if topic.kind == "candle"}
         self._candles = {key: sequence for key, sequence in self._candles.items() if key in candles}
-        session.want(topics - self._refused)
+        self._confirm(session.want(topics - self._refused))
 
     def _judge(self) -> None:
         """LIVE when everything is there, SYNCING as long as something is on its way."""
-        want = self._want
+        want = self._adopted
         is_there = (
             want.is_complete
             and self._taken == self._asked
@@ -391,14 +391,17 @@ class Feed:
     # ------------------------------------------------------------ what comes
 
     def _ack(self, event: Acked) -> None:
-        self._acked |= event.topics & self._want.topics.keys()
+        self._confirm(self._acked | event.topics)
         self._ask_at = 0.0
-        for topic in event.topics:
+
+    def _confirm(self, topics: Set[Topic]) -> None:
+        self._acked = topics & self._adopted.topics.keys()
+        for topic in self._acked:
             if topic.kind == "book":
                 self._books.subscribed(topic.symbol)
 
     def _refuse(self, event: Refused) -> None:
-        refused = event.topics & self._want.topics.keys()
+        refused = event.topics & self._adopted.topics.keys()
         self._refused |= refused
         self._ask_at = 0.0
         for topic in sorted(refused):
@@ -501,7 +504,7 @@ class Feed:
         self._venue.jobs("market").submit(partial(self._do, partial(self._renew, symbol)), delay)
 
     def _renew(self, symbol: str) -> None:
-        topics = frozenset(self._want.topics)
+        topics = frozenset(self._adopted.topics)
         books = {topic for topic in topics if topic.kind == "book" and topic.symbol == symbol}
         for wanted in (topics - books - self._refused, topics - self._refused):
             self._session.want(wanted)

@@ -49,7 +49,7 @@ NOTICE = Address("notice")
 
 
 class Item(NamedTuple):
-    """What waits in an inbox: the value (None for a book: it is looked at when it is delivered) and the gap before it."""
+    """What waits in an inbox: the value (None for a book, which is looked at when delivered) and the gap before it."""
 
     value: Any
     gap: Gap | None = None

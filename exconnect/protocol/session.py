@@ -91,8 +91,11 @@ class Session(Protocol):
     def opened(self, now: float, at: int) -> list[str]:
         """The connection is up: forget the last one; frames to send first."""
 
-    def want(self, topics: frozenset[Topic]) -> None:
-        """The whole set of subscriptions from now on; `due` sends what is missing or too much."""
+    def want(self, topics: frozenset[Topic]) -> frozenset[Topic]:
+        """The whole set of subscriptions from now on; `due` sends what is missing or too much.
+
+        Gives those that the exchange has confirmed already and goes on sending: for them no `Acked` comes.
+        """
 
     def receive(self, text: str, now: float, received_at: datetime) -> Sequence[Event]:
         """What a frame means.

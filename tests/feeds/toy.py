@@ -38,17 +38,18 @@ class ToySession:
 
     def __init__(self):
         self.heard_at = None
-        self.wanted, self.sent = {}, {}
+        self.wanted, self.sent, self.acked = {}, {}, set()
 
     def route(self):
         return "/toy"
 
     def opened(self, now, at):
-        self.sent, self.heard_at = {}, now
+        self.sent, self.acked, self.heard_at = {}, set(), now
         return []
 
     def want(self, topics):
         self.wanted = {topic_name(topic): topic for topic in topics}
+        return frozenset(topic for name, topic in self.wanted.items() if name in self.acked)
 
     def due(self, now, at):
         frames = []
@@ -56,6 +57,7 @@ class ToySession:
             frames.append(json.dumps({"sub": missing}))
         if surplus := [name for name in self.sent if name not in self.wanted]:
             frames.append(json.dumps({"unsub": surplus}))
+            self.acked -= set(surplus)
         self.sent = dict(self.wanted)
         return frames, now + 30.0
 
@@ -73,6 +75,7 @@ class ToySession:
             raise MalformedMessage("no JSON", {"text": text[:60]}) from None
         match message:
             case {"ack": names}:
+                self.acked |= set(names)
                 return [Acked(frozenset(self.wanted[name] for name in names if name in self.wanted))]
             case {"nak": names}:
                 return [Refused(frozenset(self.wanted[name] for name in names), "not here")]

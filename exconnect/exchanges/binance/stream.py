@@ -82,11 +82,13 @@ class MarketSession:
         self._forget(now)
         return self._requests(now)
 
-    def want(self, topics: frozenset[Topic]) -> None:
-        """The whole set of subscriptions from now on."""
+    def want(self, topics: frozenset[Topic]) -> frozenset[Topic]:
+        """The whole set of subscriptions from now on; those of them that are confirmed already."""
         self._topics = {stream_name(topic): topic for topic in topics}
         self._books = {topic.exchange_symbol: topic for topic in topics if topic.kind == "book"}
         self._refused &= self._topics.keys()
+        leaving = {name for asked in self._asked.values() if asked.method == "UNSUBSCRIBE" for name in asked.names}
+        return self._wanted_among(tuple(self._subscribed - leaving))
 
     # ---- sending ----------------------------------------------------------------------------------------------------
 
