@@ -58,7 +58,7 @@ types: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy
 
 imports: $(VENV)/.dev ## the layers of the house
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 docs: $(VENV)/.dev ## docs/_build/html, warnings are errors
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -b html docs docs/_build/html
