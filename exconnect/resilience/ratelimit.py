@@ -157,7 +157,7 @@ class RateLimiter:
                 before = window.used
                 window.in_flight -= amount
                 if index == window.index:  # an answer from the last window says nothing about this one
-                    if succeeded and refunded and window.used >= amount:
+                    if succeeded and refunded:
                         window.used -= amount
                     if window.name in reported:
                         window.correct(reported[window.name], grant.number, self._number)
@@ -170,7 +170,7 @@ class RateLimiter:
         with self.changed:
             for window, amount, _ in grant.items:
                 window.in_flight -= amount
-                window.used = max(0, window.used - amount)  # in a later window too: it was carried over
+                window.used -= amount  # in a later window too: it was carried over
             self._notify()
 
     def ban(self, seconds: float, now: float, *, kind: str | None = None, account: str = "") -> None:
