@@ -71,11 +71,11 @@ dist: $(VENV)/.dev ## build sdist and wheel, and look inside
 	@! $(BIN)/python -m zipfile --list dist/*.whl | grep -E "^(tests|benchmarks|examples|docs)/"
 	@rm -rf build dist.log
 
-bench: $(VENV)/.dev ## exconnect beside its peers
+bench: $(VENV)/.run ## exconnect beside its peers
 	@$(BIN)/python benchmarks/run.py
 
-interop: $(VENV)/.dev ## other people's clients against the mock exchange
-	@tests/interop/run
+interop: $(VENV)/.run ## other people's clients against the mock exchange
+	@$(BIN)/python tests/interop/run.py
 
 examples: $(VENV)/.run ## run every example against the mock exchange
 	@set -e; for example in examples/*.py; do echo "$$example"; timeout 60 $(BIN)/python "$$example" </dev/null; done
