@@ -86,13 +86,16 @@ class _Shape:
     """One day's path by minutes."""
 
     def __init__(self, source: Source) -> None:
-        steps = [source.randint(-12, 12) for _ in range(MINUTES)]
+        steps = source.choices(range(-12, 13), k=MINUTES)
         self.levels = list(accumulate(steps, initial=0))
-        self.highs = [max(self.levels[i : i + 2]) + source.randint(0, 6) for i in range(MINUTES)]
-        self.lows = [min(self.levels[i : i + 2]) - source.randint(0, 6) for i in range(MINUTES)]
-        self.lots = [source.randint(2_000, 60_000) for _ in range(MINUTES)]
-        self.bought = [lots * source.randint(30, 70) // 100 for lots in self.lots]
-        self.counts = [source.randint(20, 400) for _ in range(MINUTES)]
+        above, below = source.choices(range(7), k=MINUTES), source.choices(range(7), k=MINUTES)
+        ends = list(zip(self.levels, self.levels[1:], strict=False))
+        self.highs = [max(pair) + wick for pair, wick in zip(ends, above, strict=True)]
+        self.lows = [min(pair) - wick for pair, wick in zip(ends, below, strict=True)]
+        self.lots = source.choices(range(2_000, 60_000), k=MINUTES)
+        shares = source.choices(range(30, 71), k=MINUTES)
+        self.bought = [lots * share // 100 for lots, share in zip(self.lots, shares, strict=True)]
+        self.counts = source.choices(range(20, 401), k=MINUTES)
 
     @property
     def end(self) -> int:

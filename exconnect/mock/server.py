@@ -52,7 +52,11 @@ class Server:
 
     def start(self) -> int:
         """Listens; gives the port. Raises: OSError if it is taken."""
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=256)
+        try:
+            self._listener = socket.create_server(("127.0.0.1", self._port), backlog=256)
+        except OSError:
+            self.abandon()
+            raise
         self._threads += [spawn("accept", self._accept), spawn("market", self._drive)]
         return int(self._listener.getsockname()[1])
 
@@ -60,7 +64,9 @@ class Server:
         """Ends all threads, whatever they wait for."""
         until = monotonic() + within
         self.stopping.set()
-        self._bell.send(b"x")
+        self.wake()
+        if self._listener is not None:
+            shut(self._listener)
         with self._guard:
             for sock in self._sockets:
                 shut(sock)
@@ -142,6 +148,12 @@ class Server:
     def upgrade(self, sock: socket.socket, request: http.Request, rest: bytes) -> None:
         """The handshake, then the websocket until its end."""
         connection = Connection(self, sock)
+        try:
+            self._talk(connection, sock, request, rest)
+        finally:
+            connection.release()
+
+    def _talk(self, connection: Connection, sock: socket.socket, request: http.Request, rest: bytes) -> None:
         with self.lock:
             opened = self.exchange.open(request, connection.post, self.now_ms())
         if isinstance(opened, Reset):

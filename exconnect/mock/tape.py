@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import intervals
@@ -38,9 +39,14 @@ class Tape:
         self.market = market
         self.trades: list[Trade] = []
         self.aggregates: list[Aggregate] = []
-        self._history = History(market, seed, started_ms)
+        self._make_history = lambda: History(market, seed, started_ms)
         self._live: dict[int, dict[int, Bar]] = {MINUTE: {}, SECOND: {}}
         self._begins: dict[int, list[int]] = {MINUTE: [], SECOND: []}
+
+    @cached_property
+    def _history(self) -> History:
+        """Made when somebody asks for candles: most tests never do."""
+        return self._make_history()
 
     def add(self, trade: Trade) -> Aggregate | None:
         """Takes a trade; gives the new aggregate if it begins one."""

@@ -65,12 +65,13 @@ class Connection:
     def serve(self, request: Request, session: Session, rest: bytes) -> None:
         """Until either side ends it."""
         self.kind = session.kind
-        try:
-            if self._handshake(request):
-                self._loop(session, rest)
-        finally:
-            self._bell.close()
-            self._ear.close()
+        if self._handshake(request):
+            self._loop(session, rest)
+
+    def release(self) -> None:
+        """Nobody will ring any more."""
+        self._bell.close()
+        self._ear.close()
 
     def _handshake(self, request: Request) -> bool:
         target = f"{request.path}?{request.query}" if request.query else request.path

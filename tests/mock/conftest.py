@@ -211,5 +211,3 @@ def make_plain():
     yield make
     for client in made:
         client.close()
-
-

@@ -18,7 +18,10 @@ SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 ORDER = "side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
 ROW_A = f"symbol=LTCBTC&{ORDER}"
 ROW_B = f"symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&{ORDER}"
-HALF, REST = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC", "quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+HALF, REST = (
+    "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC",
+    "quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+)
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 ON_SOCKET = {
     "apiKey": KEY,
@@ -59,10 +62,20 @@ def test_rest_hmac(query, body, signature):
     [
         (ON_SOCKET, "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"),
         (
-            {**ON_SOCKET, "price": "0.10000000", "quantity": "1.00000000", "recvWindow": 5000, "side": "BUY", "symbol": "１２３４５６"},
+            {
+                **ON_SOCKET,
+                "price": "0.10000000",
+                "quantity": "1.00000000",
+                "recvWindow": 5000,
+                "side": "BUY",
+                "symbol": "１２３４５６",
+            },
             "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd",
         ),
-        ({"apiKey": KEY, "timestamp": 1649729878532}, "1cf54395b336b0a9727ef27d5d98987962bc47aca6e13fe978612d0adee066ed"),
+        (
+            {"apiKey": KEY, "timestamp": 1649729878532},
+            "1cf54395b336b0a9727ef27d5d98987962bc47aca6e13fe978612d0adee066ed",
+        ),
     ],
 )
 def test_socket_hmac(params, signature):

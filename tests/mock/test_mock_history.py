@@ -113,12 +113,15 @@ def test_the_same_seed_gives_the_same_past(tape):
     assert other.candles("1h", None, None, 50, NOW) != tape.candles("1h", None, None, 50, NOW)
 
 
-@pytest.mark.parametrize("symbol, price, tick, lot", [
-    ("BTC/USDT", "60000", "0.01", "0.00001"),
-    ("ETH/USDT", "3000", "0.01", "0.0001"),
-    ("DOGE/USDT", "0.1", "0.00001", "1"),
-    ("SOL/USDT", "150", "0.01", "0.001"),
-])
+@pytest.mark.parametrize(
+    "symbol, price, tick, lot",
+    [
+        ("BTC/USDT", "60000", "0.01", "0.00001"),
+        ("ETH/USDT", "3000", "0.01", "0.0001"),
+        ("DOGE/USDT", "0.1", "0.00001", "1"),
+        ("SOL/USDT", "150", "0.01", "0.001"),
+    ],
+)
 def test_tick_and_lot_follow_the_price(symbol, price, tick, lot):
     market = Market.of(symbol, price)
     assert (market.tick, market.lot) == (scaled(tick), scaled(lot))

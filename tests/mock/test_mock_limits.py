@@ -56,8 +56,12 @@ def test_success_of_an_order_is_free_and_failure_is_not(core):
     assert placed.headers["X-MBX-USED-WEIGHT"] == "0"
     assert core.order(price="59000.001").headers["X-MBX-USED-WEIGHT"] == "1"
     order_id = json.loads(placed.body)["orderId"]
-    assert core.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=order_id).headers["X-MBX-USED-WEIGHT"] == "1"
-    assert core.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=order_id).headers["X-MBX-USED-WEIGHT"] == "2"
+    assert (
+        core.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=order_id).headers["X-MBX-USED-WEIGHT"] == "1"
+    )
+    assert (
+        core.signed("DELETE", "/api/v3/order", symbol="BTCUSDT", orderId=order_id).headers["X-MBX-USED-WEIGHT"] == "2"
+    )
 
 
 def test_429_then_418(make_core):
@@ -67,7 +71,9 @@ def test_429_then_418(make_core):
         assert core.get("/api/v3/time").status == 200
     refused = core.get("/api/v3/time")
     assert (refused.status, refused.headers["Retry-After"]) == (429, "40")
-    assert json.loads(refused.body)["msg"].startswith("Too much request weight used; current limit is 10 request weight")
+    assert json.loads(refused.body)["msg"].startswith(
+        "Too much request weight used; current limit is 10 request weight"
+    )
     assert [core.get("/api/v3/time").status for _ in range(3)] == [429, 429, 418]
     banned = core.get("/api/v3/ping")
     assert (banned.status, banned.headers["Retry-After"]) == (418, "120")
@@ -92,7 +98,10 @@ def test_unfilled_orders_are_counted(make_core):
     assert counts == ["1", "2", "3"]
     refused = core.order()
     assert (refused.status, refused.headers["Retry-After"]) == (429, "6")
-    assert json.loads(refused.body) == {"code": -1015, "msg": "Too many new orders; current limit is 3 orders per 10 SECOND."}
+    assert json.loads(refused.body) == {
+        "code": -1015,
+        "msg": "Too many new orders; current limit is 3 orders per 10 SECOND.",
+    }
     core.now += 6_000
     assert core.order().headers["X-MBX-ORDER-COUNT-10S"] == "1"
     rows = json.loads(core.signed("GET", "/api/v3/rateLimit/order").body)

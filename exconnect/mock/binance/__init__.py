@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from exconnect.mock.http import Response
 from exconnect.mock.limits import Window
@@ -83,12 +83,11 @@ class Binance:
     def _session(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response:
         path = request.path.rstrip("/")
         if path == "/stream":
-            names = dict(parse_qsl(request.query)).get("streams", "")
-            return MarketSession(self.hub, outbox, _split(names), is_combined=True)
+            return MarketSession(self.hub, outbox, _split(_value(request.query, "streams")), is_combined=True)
         if path == "/ws" or path.startswith("/ws/"):
             return MarketSession(self.hub, outbox, _split(unquote(path.removeprefix("/ws"))), is_combined=False)
         if path == "/ws-api/v3":
-            shows_limits = dict(parse_qsl(request.query)).get("returnRateLimits") != "false"
+            shows_limits = _value(request.query, "returnRateLimits") != "false"
             self.rest.charge(HANDSHAKE, now_ms)
             return PrivateSession(self.world, self.rest, self.keys, outbox, now_ms, shows_limits=shows_limits)
         return Response(404, "")
@@ -104,6 +103,12 @@ class Binance:
     def on_violation(self, text: str) -> None:
         """Writes a breach down."""
         self.world.record.violation(text)
+
+
+def _value(query: str, name: str) -> str:
+    """A parameter of a socket's address, where a plus sign is a plus sign: ``kline_1d@+08:00``."""
+    found = (part.partition("=") for part in query.split("&"))
+    return next((unquote(value) for key, _, value in found if key == name), "")
 
 
 def _split(names: str) -> list[str]:

@@ -238,19 +238,19 @@ class PrivateSession:
     def _on_happened(self, happened: list[Happened]) -> None:
         if self._subscription is None:
             return
-        for one in happened:
-            if isinstance(one.event, Report):
-                self._tell(one.event)
+        reports = [one.event for one in happened if isinstance(one.event, Report)]
+        if not reports or self._world.faults.lasting("silence", "private", reports[0].time_ms) is not None:
+            return
+        for report in reports:
+            self._tell(report)
+        assets = dict.fromkeys(asset for report in reports for asset in _assets(report))
+        self._event(account_position(self._world.account, assets, reports[-1].time_ms))
 
     def _tell(self, report: Report) -> None:
-        if self._world.faults.lasting("silence", "private", report.time_ms) is not None:
-            return
-        market = report.order.market
-        event = execution_report(report)
-        for sent, is_broken in self._disturber.apply("order", market.symbol, "executionReport", event):
+        """The step itself; what it did to the balances follows once for all steps of one action."""
+        symbol, event = report.order.market.symbol, execution_report(report)
+        for sent, is_broken in self._disturber.apply("order", symbol, "executionReport", event):
             self._event(sent, is_broken=is_broken)
-        if report.kind != "new" or report.order.locked:
-            self._event(account_position(self._world.account, (market.base, market.quote), report.time_ms))
 
     def _event(self, event: Json, *, is_broken: bool = False) -> None:
         text = json.dumps({"subscriptionId": self._subscription, "event": event}, separators=(",", ":"))
@@ -258,6 +258,10 @@ class PrivateSession:
 
     def _send(self, message: Json) -> None:
         self._outbox(json.dumps(message, separators=(",", ":")))
+
+
+def _assets(report: Report) -> tuple[str, str]:
+    return report.order.market.base, report.order.market.quote
 
 
 def _parse(text: str) -> dict[str, Any]:
