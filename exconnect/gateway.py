@@ -289,6 +289,9 @@ class Gateway:
             _budget_log.debug("%s waits up to %.2f s for budget", call.operation, grant)
             self._rest(version, grant)
 
+    def _settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool) -> None:
+        self._limiter.settle(grant, usage, succeeded=succeeded, wall_ms=self.server_now_ms())
+
     def _rest(self, seen: int, seconds: float) -> None:
         limiter = self._limiter
         with limiter.changed:
@@ -357,10 +360,10 @@ class Gateway:
             self._limiter.cancel(grant)
             return Failure(FailureKind.LOCAL, TransportError(f"{call.operation} was not sent: {error}"))
         except Lost as error:
-            self._limiter.settle(grant, None, succeeded=False)
+            self._settle(grant, None, succeeded=False)
             return Failure(FailureKind.LOST, TransportError(f"{call.operation} got no answer: {error}"))
         except BaseException:
-            self._limiter.settle(grant, None, succeeded=False)
+            self._settle(grant, None, succeeded=False)
             raise
         took = env.now() - sent
         if call.lane <= Lane.PLACE:
@@ -382,7 +385,7 @@ class Gateway:
             result: _Done[T] | Failure = failure or _Done(call.decode(response))
         except _UNDECODABLE as error:
             result = _malformed(call, response, error)
-        self._limiter.settle(grant, usage, succeeded=failure is None)
+        self._settle(grant, usage, succeeded=failure is None)
         if isinstance(result, Failure):
             result.error.add(http_status=response.status)
             if result.kind is FailureKind.LIMIT or usage.banned:
@@ -531,10 +534,10 @@ class Gateway:
                 max_body=call.max_body,
             )
         except (NotSent, Lost) as error:
-            self._limiter.settle(grant, None, succeeded=False)
+            self._settle(grant, None, succeeded=False)
             raise TransportError(f"the exchange does not tell the time: {error}") from None
         except BaseException:
-            self._limiter.settle(grant, None, succeeded=False)
+            self._settle(grant, None, succeeded=False)
             raise
         received = self._env.now()
         result = self._judged(call, response, grant)

@@ -148,19 +148,20 @@ class RateLimiter:
                 window.in_flight += amount
             return Grant(items, [item.window.index for item in items], self._number)
 
-    def settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool) -> None:
+    def settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool, wall_ms: int) -> None:
         """The call is over. `usage` is what its answer reported, None if there was no answer."""
         reported = usage.used if usage is not None else {}
         with self.changed:
             freed = False
             for (window, amount, refunded), index in zip(grant.items, grant.indexes, strict=True):
+                if wall_ms // window.length != window.index:
+                    window.roll(wall_ms)  # first, so that it is carried over
                 before = window.used
                 window.in_flight -= amount
-                if index == window.index:  # an answer from the last window says nothing about this one
-                    if succeeded and refunded:
-                        window.used -= amount
-                    if window.name in reported:
-                        window.correct(reported[window.name], grant.number, self._number)
+                if succeeded and refunded:
+                    window.used -= amount
+                if index == window.index and window.name in reported:  # a header of the last window says nothing here
+                    window.correct(reported[window.name], grant.number, self._number)
                 freed = freed or window.used < before
             if freed:
                 self._notify()

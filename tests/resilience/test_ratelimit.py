@@ -42,9 +42,9 @@ def used(limiter, name="request_weight_60s", account="a", at=0.0):
     return limiter.uses(account, T0 + round(at * 1000))[name][0]
 
 
-def settle(limiter, grant, reported=None, *, succeeded=True):
+def settle(limiter, grant, reported=None, *, succeeded=True, at=0.0):
     usage = None if reported is None else Usage({"request_weight_60s": reported})
-    limiter.settle(grant, usage, succeeded=succeeded)
+    limiter.settle(grant, usage, succeeded=succeeded, wall_ms=T0 + round(at * 1000))
 
 
 def test_a_grant_counts_at_once(limiter):
@@ -98,12 +98,20 @@ def test_what_is_under_way_may_count_in_the_next_window(limiter):
     early = reserve(limiter, weigh(20), at=59.9)
     reserve(limiter, weigh(10), at=60.1)
     assert used(limiter, at=60.1) == 30
-    settle(limiter, early, reported=99)
-    assert used(limiter, at=60.1) == 30
+    settle(limiter, early, reported=99, at=60.2)
+    assert used(limiter, at=60.2) == 30
+
+
+def test_what_ends_in_the_next_window_may_count_there(limiter):
+    grant = reserve(limiter, weigh(20), at=59.9)
+    settle(limiter, grant, at=60.1)
+    assert used(limiter, at=60.1) == 20
+    settle(limiter, reserve(limiter, ORDER, at=119.9), at=120.1)
+    assert used(limiter, at=120.1) == 0  # it was free, whenever it was counted
 
 
 def test_a_clock_that_goes_back_a_little_keeps_the_window(limiter):
-    settle(limiter, reserve(limiter, weigh(50), at=60.0))
+    settle(limiter, reserve(limiter, weigh(50), at=60.0), at=60.0)
     assert used(limiter, at=59.9) == 50
     assert used(limiter, at=60.1) == 50
 
@@ -224,11 +232,11 @@ def test_a_ban_on_what_all_share_is_for_all(limiter):
 def test_a_second_refusal_soon_halves_the_ceilings(limiter):
     limiter.ban(1.0, 50.0)
     limiter.ban(1.0, 50.1)  # the same one, heard by another thread
-    settle(limiter, reserve(limiter, weigh(90), at=2.0))
+    settle(limiter, reserve(limiter, weigh(90), at=2.0), at=2.0)
     limiter.ban(1.0, 150.0)
-    settle(limiter, reserve(limiter, weigh(45), at=130.0))
+    settle(limiter, reserve(limiter, weigh(45), at=130.0), at=130.0)
     assert reserve(limiter, ONE, at=130.0) == pytest.approx(50.02)
-    settle(limiter, reserve(limiter, weigh(60), Lane.CANCEL, at=130.0))
+    settle(limiter, reserve(limiter, weigh(60), Lane.CANCEL, at=130.0), at=130.0)
     assert reserve(limiter, weigh(46), at=190.0) == pytest.approx(1_050 - 240)
     assert isinstance(reserve(limiter, weigh(90), at=1_140.0), Grant)
 
@@ -329,7 +337,7 @@ class World:
         def arrival(at):
             usage = self.arrive(at, 0 if fate == "free" else weight)
             known = None if fate == "lost" else usage
-            self.later(at + back, lambda _: self.limiter.settle(grant, known, succeeded=fate != "lost"))
+            self.later(at + back, lambda now: self.limiter.settle(grant, known, succeeded=fate != "lost", wall_ms=now))
 
         self.later(self.now + there, arrival)
 
