@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .book import BookSide
     from .engine import Engine
     from .market import Market
-    from .orders import Order
 
 FEWEST_LEVELS = 60
 MOST_LEVELS = 140
@@ -87,13 +86,13 @@ class Crowd:
             self._engine.place(NewOrder(self._market, side, "limit", self._size(), price), now_ms)
 
     def _cancel(self, side: str) -> None:
-        orders = [order for order in self._book_side(side).orders() if not order.owner]
-        if orders:
-            self._engine.withdraw(self._pick(orders))
-
-    def _pick(self, orders: list[Order]) -> Order:
-        """Rather one far from the market: the book stays dense at its touch."""
-        return orders[int(len(orders) * max(self._random.random(), self._random.random()))]
+        """Rather far from the market: the book stays dense at its touch."""
+        levels = self._book_side(side)
+        rank = int(len(levels) * max(self._random.random(), self._random.random()))
+        orders = levels.levels[levels.price_at(rank)].orders.values()
+        order = next((order for order in orders if not order.owner), None)
+        if order is not None:
+            self._engine.withdraw(order)
 
     def _size(self) -> int:
         """Whole lots worth 50 to a few thousand quote units."""

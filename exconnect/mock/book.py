@@ -42,6 +42,10 @@ class BookSide:
         """Prices, best first."""
         return (self.sign * key for key in self._keys[:depth])
 
+    def price_at(self, index: int) -> int:
+        """The price of the level with this rank, 0 being the best."""
+        return self.sign * self._keys[index]
+
     def total(self, price: int) -> int:
         """The quantity at a price, 0 if there is none."""
         level = self.levels.get(price)

@@ -39,14 +39,14 @@ class Tape:
         self.market = market
         self.trades: list[Trade] = []
         self.aggregates: list[Aggregate] = []
-        self._make_history = lambda: History(market, seed, started_ms)
+        self._seed, self._started_ms = seed, started_ms
         self._live: dict[int, dict[int, Bar]] = {MINUTE: {}, SECOND: {}}
         self._begins: dict[int, list[int]] = {MINUTE: [], SECOND: []}
 
     @cached_property
     def _history(self) -> History:
         """Made when somebody asks for candles: most tests never do."""
-        return self._make_history()
+        return History(self.market, self._seed, self._started_ms)
 
     def add(self, trade: Trade) -> Aggregate | None:
         """Takes a trade; gives the new aggregate if it begins one."""

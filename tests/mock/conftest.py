@@ -34,7 +34,7 @@ class Desk:
         self.book = self.engine.books[market.symbol]
         self.now = NOW
 
-    def place(self, side, type, quantity="0", price="0", *, owner="user", **more):  # noqa: A002
+    def place(self, side, type, quantity="0", price="0", *, owner="user", **more):
         numbers = {name: scaled(more.pop(name)) for name in ("stop_price", "quote_quantity") if name in more}
         wish = NewOrder(
             self.market, side, type, scaled(quantity), scaled(price), owner=owner, **numbers, **{"stp": "none", **more}
@@ -85,7 +85,7 @@ class Core:
         query = sign({"timestamp": self.now, **params}, self.secret)
         return self.request(method, path, query, {"x-mbx-apikey": self.key})
 
-    def order(self, side="BUY", type="LIMIT", quantity="0.01", price="59000", **more):  # noqa: A002
+    def order(self, side="BUY", type="LIMIT", quantity="0.01", price="59000", **more):
         params = {"symbol": "BTCUSDT", "side": side, "type": type, "quantity": quantity, "price": price}
         if type == "LIMIT":
             params["timeInForce"] = "GTC"

@@ -68,7 +68,7 @@ def test_rest_hmac(query, body, signature):
                 "quantity": "1.00000000",
                 "recvWindow": 5000,
                 "side": "BUY",
-                "symbol": "１２３４５６",
+                "symbol": "\uff11\uff12\uff13\uff14\uff15\uff16",
             },
             "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd",
         ),

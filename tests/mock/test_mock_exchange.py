@@ -219,13 +219,17 @@ def test_a_private_socket(mock):
         assert mock.ledger.connections("private") == 1
 
 
+def talk_too_much(socket_):
+    for number in range(12):
+        socket_.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
+    while True:
+        socket_.recv(timeout=5)
+
+
 def test_more_than_five_messages_a_second(mock):
     with stream(mock, "/ws") as socket_:
         with pytest.raises(ConnectionClosed) as caught:
-            for number in range(12):
-                socket_.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
-            while True:
-                socket_.recv(timeout=5)
+            talk_too_much(socket_)
         assert caught.value.rcvd.code == 1008
     assert mock.ledger.violations == ["control messages too fast"]
 
@@ -292,7 +296,7 @@ def test_an_unknown_socket(mock):
 
 def test_a_listener_that_never_reads_does_not_stop_the_others(mock, plain):
     mock.activity = 300
-    deaf = stream(mock, "/stream?streams=btcusdt@depth20@100ms/btcusdt@depth@100ms", max_queue=1)
+    deaf = stream(mock, "/stream?streams=btcusdt@depth20@100ms/btcusdt@depth@100ms", max_queue=1, close_timeout=0.1)
     with deaf, stream(mock) as other:
         for _ in range(50):
             other.recv(timeout=5)

@@ -218,16 +218,16 @@ REPLACE = {
 
 
 @pytest.mark.parametrize(
-    "mode, cancels, places, status, code, results",
+    "mode, cancels, places, answer, results",
     [
-        ("STOP_ON_FAILURE", True, True, 200, None, ("SUCCESS", "SUCCESS")),
-        ("STOP_ON_FAILURE", False, True, 400, -2022, ("FAILURE", "NOT_ATTEMPTED")),
-        ("STOP_ON_FAILURE", True, False, 409, -2021, ("SUCCESS", "FAILURE")),
-        ("ALLOW_FAILURE", False, True, 409, -2021, ("FAILURE", "SUCCESS")),
-        ("ALLOW_FAILURE", False, False, 400, -2022, ("FAILURE", "FAILURE")),
+        ("STOP_ON_FAILURE", True, True, (200, None), ("SUCCESS", "SUCCESS")),
+        ("STOP_ON_FAILURE", False, True, (400, -2022), ("FAILURE", "NOT_ATTEMPTED")),
+        ("STOP_ON_FAILURE", True, False, (409, -2021), ("SUCCESS", "FAILURE")),
+        ("ALLOW_FAILURE", False, True, (409, -2021), ("FAILURE", "SUCCESS")),
+        ("ALLOW_FAILURE", False, False, (400, -2022), ("FAILURE", "FAILURE")),
     ],
 )
-def test_cancel_replace(core, mode, cancels, places, status, code, results):
+def test_cancel_replace(core, mode, cancels, places, answer, results):
     core.order(newClientOrderId="old")
     name = "old" if cancels else "nobody"
     price = {} if places else {"type": "LIMIT_MAKER", "price": "60006", "timeInForce": None}
@@ -236,7 +236,7 @@ def test_cancel_replace(core, mode, cancels, places, status, code, results):
         "POST", "/api/v3/order/cancelReplace", **params, cancelReplaceMode=mode, cancelOrigClientOrderId=name
     )
     content = body(response)
-    assert (response.status, content.get("code")) == (status, code)
+    assert (response.status, content.get("code")) == answer
     data = content.get("data", content)
     assert (data["cancelResult"], data["newOrderResult"]) == results
     open_ids = {order.client_id for order in core.world.engine.open.values()}

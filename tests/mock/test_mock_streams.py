@@ -224,7 +224,7 @@ def test_subscriptions_come_and_go(core):
 
 
 def test_too_many_streams(core):
-    messages, session = feed(core, [], "/ws")
+    _, session = feed(core, [], "/ws")
     names = [f"s{number}@trade" for number in range(1025)]
     assert not session.receive(json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1}), core.now)
 
