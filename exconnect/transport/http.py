@@ -68,7 +68,7 @@ class Http:
         self._env = env
         self._proxy = proxy
         self._ca_file = ca_file
-        self._pools: dict[str, Pool] | None = None
+        self._made: dict[str, dict[str, Pool]] = {}
         self._is_closed = False
         self._headers: tuple[tuple[str, str], ...] = ()
 
@@ -88,7 +88,7 @@ class Http:
             ConfigurationError: a proxy or CA file that cannot work, or `ssl` was patched too late.
         """
         deadline = self._env.now() + timeout
-        pool = (self._pools or self._open())[_POOL_OF[lane]]
+        pool = (self._made.get("pools") or self._open())[_POOL_OF[lane]]
         connection = pool.lease(deadline, self._env.now())
         is_reusable = False
         try:
@@ -98,8 +98,9 @@ class Http:
                 (*self._headers, *request.headers),
                 request.body,
             )
-            response = _read(answer, max_body)
-            is_reusable = answer.isclosed()
+            with answer:
+                response = _read(answer, max_body)
+                is_reusable = answer.isclosed()
             return response
         except (OSError, HTTPException, zlib.error) as error:
             reason = str(error)[:200] or type(error).__name__
@@ -116,7 +117,7 @@ class Http:
     def close(self) -> None:
         """Close what is idle now and the rest when it comes back; further calls are `NotSent`. Idempotent."""
         self._is_closed = True
-        for pool in (self._pools or {}).values():
+        for pool in self._made.get("pools", {}).values():
             pool.close()
 
     def _open(self) -> dict[str, Pool]:
@@ -131,12 +132,12 @@ class Http:
             ("Accept", "application/json"),
             ("Accept-Encoding", "gzip"),
         )
-        # Making them opens nothing, so whoever loses a race drops his.
-        self._pools = {
+        pools = {
             name: connections.pool(self._url, now=self._env.now, proxy=proxy, context=context, size=size, block=block)
             for name, (size, block) in _POOLS.items()
         }
-        return self._pools
+        # Making them opens nothing, so whoever loses a race just drops his.
+        return self._made.setdefault("pools", pools)
 
     def _route(self) -> str | None:
         if self._proxy is None or is_loopback(self._name):
@@ -201,6 +202,8 @@ def _plain(answer: HTTPResponse, max_body: int) -> bytes:
             raise Lost(f"the body has more than {max_body} bytes")
         parts.append(part)
     _check_end(answer)
+    if not size and answer.length is None and not answer.chunked:  # http.client takes a cut head for a whole one
+        raise Lost("the head is cut off")
     return b"".join(parts)
 
 
