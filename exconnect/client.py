@@ -18,7 +18,7 @@ from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
 from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
 from exconnect.model.values import Money
-from exconnect.raw import RawCalls
+from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
 from exconnect.trading.queries import OrderView
@@ -91,7 +91,7 @@ class Client(AccountData):
             recv_window_ms=recv_window_ms,
             proxy=proxy,
             ca_file=ca_file,
-            risk=tuple(risk) if isinstance(risk, (list, tuple)) else risk,
+            risk=risk,  # type: ignore[arg-type]  # Settings checks what it is given and keeps a tuple
             journal=journal,
             durability=durability,
             budget=budget,
@@ -254,17 +254,17 @@ class Client(AccountData):
         """
         command = PlaceOrder(
             symbol,
-            side,  # type: ignore[arg-type]  # PlaceOrder normalises what it is given
-            quantity,  # type: ignore[arg-type]
-            price=price,  # type: ignore[arg-type]
-            type=type,  # type: ignore[arg-type]
-            quote_quantity=quote_quantity,  # type: ignore[arg-type]
-            time_in_force=time_in_force,  # type: ignore[arg-type]
+            side,
+            quantity,
+            price=price,
+            type=type,
+            quote_quantity=quote_quantity,
+            time_in_force=time_in_force,
             post_only=post_only,
-            stop_price=stop_price,  # type: ignore[arg-type]
+            stop_price=stop_price,
             trailing_delta_bps=trailing_delta_bps,
-            iceberg_quantity=iceberg_quantity,  # type: ignore[arg-type]
-            self_trade_prevention=self_trade_prevention,  # type: ignore[arg-type]
+            iceberg_quantity=iceberg_quantity,
+            self_trade_prevention=self_trade_prevention,
             reduce_only=reduce_only,
             client_order_id=client_order_id,
             idempotency_key=idempotency_key,
@@ -316,7 +316,7 @@ class Client(AccountData):
             AmendRefused: the order is over, or filled in part and could only be replaced; it was left as it is.
             OutcomeUnknown: no answer until the deadline.
         """
-        amend = AmendOrder(order, price=price, quantity=quantity, symbol=symbol)  # type: ignore[arg-type]
+        amend = AmendOrder(order, price=price, quantity=quantity, symbol=symbol)
         return self._trading().commands.amend(amend, self._timeout(timeout))
 
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
@@ -408,7 +408,7 @@ class Client(AccountData):
             venue.account.switch.check()
         if signed:
             venue.need_credentials()
-        call = self._exchange.rest.raw(method, path, params, signed=signed, cost=cost)
+        call = self._exchange.rest.raw(method, path, params, signed=signed, cost=cost, decode=decoded)
         return venue.call(call, self._timeout(timeout))
 
     def stream(self, *symbols: str, name: str | None = None) -> Stream:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from exconnect.errors import InvalidArgument, InvalidType
-from exconnect.model.values import plain
+from exconnect.model.values import number_e, plain
+from exconnect.protocol.call import Response
+
+_DECODER = msgspec.json.Decoder(float_hook=number_e)
+
+
+def decoded(response: Response) -> Any:
+    """The body as JSON, without a float in it."""
+    return _DECODER.decode(response.body)
 
 
 class Send(Protocol):

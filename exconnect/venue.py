@@ -32,7 +32,7 @@ from exconnect.exchanges import available, load
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry
 from exconnect.model.account import Balances
-from exconnect.model.health import Health
+from exconnect.model.health import Health, LimitUse, PartHealth
 from exconnect.protocol.signing import Signer, signer
 from exconnect.resilience.breaker import CircuitBreaker
 from exconnect.resilience.clock import ClientOrderIds, Clock
@@ -299,8 +299,8 @@ class Venue:
 
     def health(self) -> Health:
         """How the parts are doing, without asking the exchange."""
-        limits = self.host.limiter.uses(self.plan.account)
-        parts = self.host.breaker.parts()
+        uses = self.host.limiter.uses(self.plan.account, self.server_now_ms())
+        parts = {name: PartHealth(*part) for name, part in self.gateway.parts().items()}
         can_read, can_place = (parts[name].state != "open" if name in parts else True for name in ("reads", "place"))
         halted, keyed = self.account.switch.is_on, self.plan.credentials is not None
         can_place = can_place and can_read and keyed and not halted and not self.plan.settings.read_only
@@ -312,7 +312,7 @@ class Venue:
             is_halted=halted,
             clock_offset_ms=self.host.clock.offset_ms,
             clock_error_ms=self.host.clock.error_ms,
-            limits=limits,
+            limits={name: LimitUse(*use) for name, use in uses.items()},
             parts=parts,
         )
 

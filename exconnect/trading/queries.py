@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from exconnect.errors import InvalidArgument, OutcomeUnknown
@@ -64,7 +65,7 @@ class OrderView:
         desk = self._desk()
         deadline = desk.deadline(timeout)
         known, instrument = self._known(desk, order, deadline.left)
-        pauses = iter((*_POLL_S, *iter(lambda: _LAST_POLL_S, None)))
+        pauses = chain(_POLL_S, repeat(_LAST_POLL_S))
         while not ready(known) and deadline.left > 0:
             look(desk, known, instrument, deadline)
             known = desk.orders.wait(known.client_order_id, ready, min(next(pauses), deadline.left)) or known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, OrderNotFound
@@ -24,12 +25,13 @@ def find_out(desk: Desk, order: Order, instrument: Instrument, deadline: Deadlin
     Not seeing an order proves nothing (what the exchange shows may lag behind what it did), so an order that
     is not found stays `UNKNOWN` here.
     """
-    for pause in (*PAUSES, *iter(lambda: _LAST_PAUSE, None)):
+    pauses = chain(PAUSES, repeat(_LAST_PAUSE))
+    while True:
+        pause = next(pauses)
         known = _wait(desk, order, min(pause * desk.env.uniform(1 - _SPREAD, 1 + _SPREAD), deadline.left))
         if known.is_definite or deadline.left <= 0:
             return known
         look(desk, order, instrument, deadline)
-    raise AssertionError("the pauses never end")
 
 
 def _wait(desk: Desk, order: Order, seconds: float) -> Order:

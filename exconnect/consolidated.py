@@ -1,0 +1,331 @@
+"""One book over several exchanges: only levels that may be believed, each with its exchange.
+
+An exchange is in while its own book is valid and its connection has brought data lately; otherwise none of its
+levels is shown, and the reader is told why. Merging is done when somebody reads, not per message.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from exconnect.environment import Environment
+from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, InvalidType, StreamError
+from exconnect.model.enums import Side, choose
+from exconnect.model.market import Book, Level, vwap
+from exconnect.model.values import ZERO, Money, decimal_of, positive
+from exconnect.runtime.actor import Actor
+from exconnect.stream import Stream
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Handle = Callable[["ConsolidatedView"], object]
+
+log = logging.getLogger("exconnect.book")
+
+_SHORTEST_LOOK_S = 0.01  # an interval of zero still leaves the processor to others
+_NET_PRICE_SIGN = {Side.BUY: 1, Side.SELL: -1}
+
+
+class ConsolidatedLevel(NamedTuple):
+    """Price in quote asset, quantity in base asset, and where it rests."""
+
+    price: Decimal
+    quantity: Decimal
+    exchange: str
+
+
+@dataclass(frozen=True)
+class ConsolidatedView:
+    """The books of several exchanges at one moment. `exchanges` are in; `missing` says why the others are not."""
+
+    symbol: str
+    time: datetime
+    exchanges: tuple[str, ...]
+    missing: Mapping[str, str]
+    _books: tuple[Book, ...] = field(repr=False, default=())
+    _fees: Mapping[str, Decimal] = field(repr=False, default_factory=dict)
+
+    @cached_property
+    def bids(self) -> Sequence[ConsolidatedLevel]:
+        """All of them, best (highest) first."""
+        return _merged(self._books, lambda book: book.bids, -1)
+
+    @cached_property
+    def asks(self) -> Sequence[ConsolidatedLevel]:
+        """All of them, best (lowest) first."""
+        return _merged(self._books, lambda book: book.asks, 1)
+
+    @property
+    def best_bid(self) -> ConsolidatedLevel | None:
+        """Highest bid anywhere."""
+        tops = [ConsolidatedLevel(*book.bids[0], book.exchange) for book in self._books if book.bids]
+        return max(tops, key=lambda level: level.price, default=None)
+
+    @property
+    def best_ask(self) -> ConsolidatedLevel | None:
+        """Lowest ask anywhere."""
+        tops = [ConsolidatedLevel(*book.asks[0], book.exchange) for book in self._books if book.asks]
+        return min(tops, key=lambda level: level.price, default=None)
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Middle of the best prices, None without both."""
+        bid, ask = self.best_bid, self.best_ask
+        return None if bid is None or ask is None else (bid.price + ask.price) / 2
+
+    @property
+    def spread(self) -> Decimal | None:
+        """Best ask minus best bid; below zero when somebody bids more than somebody else asks."""
+        bid, ask = self.best_bid, self.best_ask
+        return None if bid is None or ask is None else ask.price - bid.price
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether somebody bids at least what somebody else asks."""
+        spread = self.spread
+        return spread is not None and spread <= 0
+
+    def vwap(self, side: Side | str, quantity: Money, *, fees: bool = False) -> Decimal | None:
+        """Average price of buying or selling `quantity` now, best price first; None if all together are too thin.
+
+        With `fees` the price is net of each exchange's taker fee, and the best net price comes first.
+
+        Raises:
+            InvalidArgument: `fees=True`, and an exchange that is in has no fee given.
+        """
+        chosen, wanted = choose(Side, side, "side"), positive(quantity, "quantity")
+        levels = self.asks if chosen is Side.BUY else self.bids
+        if fees:
+            levels = self._net(levels, _NET_PRICE_SIGN[chosen])
+        return vwap([Level(level.price, level.quantity) for level in levels], wanted)
+
+    def _net(self, levels: Sequence[ConsolidatedLevel], sign: int) -> list[ConsolidatedLevel]:
+        unknown = [exchange for exchange in self.exchanges if exchange not in self._fees]
+        if unknown:
+            text = f"fees=True needs ConsolidatedBook(fees={{{unknown[0]!r}: fraction, …}})"
+            raise InvalidArgument(text, {"argument": "fees"})
+        net = [level._replace(price=level.price * (1 + sign * self._fees[level.exchange])) for level in levels]
+        return sorted(net, key=lambda level: sign * level.price)
+
+    def quantity_to(self, side: Side | str, price: Money) -> Decimal:
+        """What can be bought (sold) now at `price` or better, everywhere together."""
+        return sum((book.quantity_to(side, price) for book in self._books), ZERO)
+
+
+def _merged(
+    books: tuple[Book, ...], side: Callable[[Book], Sequence[Level]], sign: int
+) -> tuple[ConsolidatedLevel, ...]:
+    sides = [[ConsolidatedLevel(*level, book.exchange) for level in side(book)] for book in books]
+    return tuple(heapq.merge(*sides, key=lambda level: sign * level.price))
+
+
+class ConsolidatedBook:
+    """The book of `symbol` over several streams, one per exchange.
+
+    Args:
+        symbol: the same on all of them.
+        streams: one per exchange.
+        depth: levels a side of each.
+        fees: exchange → taker fee as a fraction (`{"binance": "0.001"}`), for `vwap(..., fees=True)`.
+        max_age: seconds after which a connection without data is not believed any more.
+
+    Raises:
+        ConfigurationError: no stream, or two of one exchange.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        *streams: Stream,
+        depth: int = 50,
+        fees: Mapping[str, Money] | None = None,
+        max_age: float = 5.0,
+    ) -> None:
+        exchanges = [stream.exchange for stream in streams]
+        if not streams or len(set(exchanges)) < len(exchanges):
+            raise ConfigurationError("a ConsolidatedBook needs one stream per exchange")
+        if isinstance(max_age, bool) or not isinstance(max_age, (int, float)) or not max_age > 0:
+            raise InvalidArgument("max_age must be seconds, above 0", {"argument": "max_age"})
+        self.symbol = symbol
+        self._streams = streams
+        self._depth = depth
+        self._fees = {exchange: decimal_of(fee, "fees") for exchange, fee in (fees or {}).items()}
+        self._max_age = max_age
+        self._env = Environment()
+        self._handlers: dict[Handle, float] = {}
+        self._watches: dict[int, dict[Handle, _Watch]] = {}  # by process id
+        for stream in streams:
+            stream.keep_book(symbol, depth)
+
+    def view(self) -> ConsolidatedView:
+        """What may be believed now, from any thread.
+
+        Raises:
+            BookNotReady: no exchange is in.
+        """
+        view = self._view()
+        if not view.exchanges:
+            reasons = "; ".join(f"{exchange}: {reason}" for exchange, reason in view.missing.items())
+            text = f"no exchange has a valid book of {self.symbol} ({reasons})"
+            raise BookNotReady(text, {"symbol": self.symbol, "since": view.time.isoformat()})
+        return view
+
+    def _view(self) -> ConsolidatedView:
+        books: dict[str, Book] = {}
+        missing: dict[str, str] = {}
+        for stream in self._streams:
+            try:
+                book, age = stream.look(self.symbol, self._depth)
+            except StreamError as error:
+                missing[stream.exchange] = error.message
+                continue
+            if age > self._max_age:
+                missing[stream.exchange] = f"no data for {age:.1f} s"
+            else:
+                books[stream.exchange] = book
+        names = tuple(sorted(books))
+        chosen = tuple(books[name] for name in names)
+        return ConsolidatedView(self.symbol, self._env.wall(), names, missing, chosen, self._fees)
+
+    # ------------------------------------------------------------ changes
+
+    def on_change(self, handler: Any = None, *, interval: float = 0.1) -> Any:
+        """Call `handler(view)` when something changed, at most once in `interval` seconds; plain or as a decorator.
+
+        It is also called when an exchange leaves or returns, even with an empty view.
+
+        Raises:
+            InvalidType: not callable, or a coroutine function.
+            InvalidArgument: a negative interval.
+        """
+        if handler is None:
+            return partial(self.on_change, interval=interval)
+        if not callable(handler) or inspect.iscoroutinefunction(handler):
+            text = "handler must be a plain callable of one argument, not a coroutine function"
+            raise InvalidType(text, {"argument": "handler"})
+        if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 0:
+            raise InvalidArgument("interval must be seconds, not below 0", {"argument": "interval"})
+        self._handlers[handler] = float(interval)
+        if os.getpid() in self._watches:
+            self._watch()
+        return handler
+
+    def off(self, handler: Handle) -> None:
+        """No more calls of `handler` begin."""
+        self._handlers.pop(handler, None)
+        watch = self._watches.get(os.getpid(), {}).pop(handler, None)
+        if watch is not None:
+            watch.close()
+
+    def _watch(self) -> None:
+        watches = self._watches.setdefault(os.getpid(), {})
+        for handler, interval in self._handlers.items():
+            if handler not in watches:
+                watches[handler] = _Watch(self._env, self._view, handler, interval, self.symbol)
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> Self:
+        """Start its streams, and to call the handlers; returns at once."""
+        for stream in self._streams:
+            stream.start()
+        self._watch()
+        return self
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop its streams and the handlers; `start()` goes on."""
+        self._end(lambda stream, left: stream.stop(left), timeout)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close its streams; idempotent, from any thread."""
+        self._end(lambda stream, left: stream.close(left), timeout)
+
+    def _end(self, end: Callable[[Stream, float], None], timeout: float) -> None:
+        deadline = self._env.now() + timeout
+        watches = list(self._watches.pop(os.getpid(), {}).values())
+        for watch in watches:
+            watch.close()
+        for stream in self._streams:
+            end(stream, max(deadline - self._env.now(), 0.1))
+        for watch in watches:
+            watch.join(max(deadline - self._env.now(), 0.1))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until all its streams are stopped; False at the deadline."""
+        deadline = None if timeout is None else self._env.now() + timeout
+        return all(stream.wait(self._left(deadline)) for stream in self._streams)
+
+    def wait_live(self, timeout: float | None = 30.0) -> bool:
+        """Until all exchanges are in; False at the deadline."""
+        deadline = None if timeout is None else self._env.now() + timeout
+        return all(stream.wait_live(self._left(deadline)) for stream in self._streams)
+
+    def _left(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(deadline - self._env.now(), 0.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Watch:
+    """Looks every so often whether something changed, in a thread of its own, and then calls one handler.
+
+    Looking rather than being told costs nothing per message, and also sees what nobody tells: silence.
+    """
+
+    def __init__(
+        self, env: Environment, view: Callable[[], ConsolidatedView], handler: Handle, interval: float, symbol: str
+    ) -> None:
+        self._env = env
+        self._view = view
+        self._handler = handler
+        self._pause = max(interval, _SHORTEST_LOOK_S)
+        self._next = 0.0
+        self._is_closed = False
+        self._seen: object = None
+        self._actor = Actor(env, f"exconnect.consolidated.{symbol}", self._step)
+
+    def close(self) -> None:
+        with self._actor.condition:
+            self._is_closed = True
+            self._actor.wake()
+
+    def join(self, timeout: float) -> None:
+        self._actor.thread.join(timeout)
+
+    def _step(self, now: float) -> Callable[[], None] | float | None:
+        if self._is_closed:
+            return None
+        if now < self._next:
+            return self._next
+        self._next = now + self._pause
+        return self._look
+
+    def _look(self) -> None:
+        view = self._view()
+        seen = [(book.exchange, book.sequence) for book in view._books]  # noqa: SLF001 - made in this file
+        if seen == self._seen:
+            return
+        is_first, self._seen = self._seen is None, seen
+        if is_first and not seen:
+            return  # nothing has come yet, and nobody has left
+        try:
+            self._handler(view)
+        except BaseException:
+            # Whatever a handler raises is reported and is nobody else's business.
+            log.exception("a handler of the consolidated book failed")

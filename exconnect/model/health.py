@@ -1,0 +1,43 @@
+"""How a client is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+
+class LimitUse(NamedTuple):
+    """One rate budget: `used` of `limit` units; the window ends in `resets_in` seconds."""
+
+    used: int
+    limit: int
+    resets_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """State of one part (`"place"`, `"reads"`, `"clock"`, …) since when, and the cause if it is not well."""
+
+    state: str
+    since: datetime
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether one can read, place and cancel now, and what stands behind that.
+
+    `clock_offset_ms` is the exchange's clock minus this machine's, None before the first sync.
+    """
+
+    ok: bool
+    can_read: bool
+    can_place: bool
+    can_cancel: bool
+    is_halted: bool
+    clock_offset_ms: float | None
+    clock_error_ms: float | None
+    limits: Mapping[str, LimitUse]
+    parts: Mapping[str, PartHealth]
