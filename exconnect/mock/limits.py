@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PATIENCE = 2
+GRACE_MS = 250
 FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * 86_400_000
 
@@ -57,6 +58,7 @@ class Gate:
 
     windows: Sequence[Window]
     on_violation: Callable[[str], None]
+    _closed_ms: int = 0
     _closed_until_ms: int = 0
     _ignored: int = 0
     _banned_until_ms: int = 0
@@ -72,9 +74,13 @@ class Gate:
         for window, weight in zip(self.windows, weights, strict=True):
             if window.would_exceed(weight, now_ms):
                 self.on_violation(f"over a limit: {window.limit} per {window.seconds} s")
-                self._closed_until_ms, self._ignored = window.ends_ms(now_ms), 0
+                self.shut(window.ends_ms(now_ms), now_ms)
                 return Limited(self._closed_until_ms, window)
         return None
+
+    def shut(self, until_ms: int, now_ms: int) -> None:
+        """Nobody passes before ``until_ms``."""
+        self._closed_ms, self._closed_until_ms, self._ignored = now_ms, until_ms, 0
 
     def count(self, weights: Sequence[int], now_ms: int) -> None:
         """Counts what was admitted."""
@@ -82,6 +88,9 @@ class Gate:
             window.add(weight, now_ms)
 
     def _ignore(self, now_ms: int) -> Limited:
+        """What was on its way when the gate was shut is refused too, but held against nobody."""
+        if now_ms < self._closed_ms + GRACE_MS:
+            return Limited(self._closed_until_ms, self.windows[0])
         self.on_violation("a request before Retry-After had passed")
         self._ignored += 1
         if self._ignored <= PATIENCE:
@@ -98,17 +107,23 @@ class OrderCount:
 
     windows: list[Window]
     on_violation: Callable[[str], None]
-    _closed_until_ms: int = field(default=0)
+    _closed_ms: int = 0
+    _closed_until_ms: int = 0
 
     def admit(self, amount: int, now_ms: int) -> Window | None:
         """The window that is full, or None."""
         for window in self.windows:
             if window.would_exceed(amount, now_ms):
-                early = now_ms < self._closed_until_ms
-                self.on_violation("an order before Retry-After had passed" if early else "over a limit: orders")
-                self._closed_until_ms = window.ends_ms(now_ms)
+                self._refuse(window, now_ms)
                 return window
         return None
+
+    def _refuse(self, window: Window, now_ms: int) -> None:
+        if now_ms >= self._closed_until_ms:
+            self.on_violation(f"over a limit: {window.limit} orders per {window.seconds} s")
+            self._closed_ms, self._closed_until_ms = now_ms, window.ends_ms(now_ms)
+        elif now_ms >= self._closed_ms + GRACE_MS:
+            self.on_violation("an order before Retry-After had passed")
 
     def add(self, amount: int, now_ms: int) -> None:
         """Counts an accepted order, or gives credit back."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SYMBOLS: Mapping[str, str] = {"BTC/USDT": "60000", "ETH/USDT": "3000"}
 DEFAULT_BALANCES: Mapping[str, str] = {"USDT": "1000000", "BTC": "100", "ETH": "1000"}
+LARGEST = 9000
 FEE = SCALE // 1000
 
 
@@ -27,8 +28,8 @@ class Market:
     tick: int
     lot: int
     min_quantity: int
-    max_quantity: int = 9000 * SCALE
-    market_max_quantity: int = 1000 * SCALE
+    max_quantity: int
+    market_max_quantity: int
     min_price: int = 0
     max_price: int = 1_000_000 * SCALE
     min_notional: int = 5 * SCALE
@@ -53,7 +54,8 @@ class Market:
         magnitude = Decimal(start).adjusted()
         tick = SCALE // 10 ** min(8, max(2, 4 - magnitude))
         lot = SCALE // 10 ** min(5, max(0, magnitude + 1))
-        return Market(symbol, base, quote, scaled(start), tick, lot, lot, min_price=tick)
+        largest = LARGEST * 10 ** max(0, 3 - magnitude) * SCALE
+        return Market(symbol, base, quote, scaled(start), tick, lot, lot, largest, largest // 9, min_price=tick)
 
     def on_tick(self, price: int) -> int:
         """The nearest price on the tick, at least one tick."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import intervals
 from .fixed import times
-from .history import BEGIN_MS, Bar, History, join
+from .history import BEGIN_MS, Bar, History, extended, join
 from .intervals import MINUTE, SECOND
 from .orders import BUY
 
@@ -75,7 +75,7 @@ class Tape:
             self._begins[length].append(begin)
             opened = self._close_before(begin, length)
             bar = replace(bar, open=opened, high=max(bar.high, opened), low=min(bar.low, opened))
-        self._live[length][begin] = join((known, bar)) or bar if known else bar
+        self._live[length][begin] = extended(known, bar) if known else bar
 
     def _close_before(self, begin_ms: int, length: int) -> int:
         """The last price before a moment."""

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+import warnings
 from decimal import Decimal
 
 import pytest
@@ -107,7 +108,9 @@ def test_stop_whatever_hangs(make_plain):
 
 
 def test_a_forked_child_stops_nothing(mock, plain):
-    child = os.fork() if threading.active_count() else 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, which is the point
+        child = os.fork()
     if child == 0:  # pragma: no cover (another process)
         try:
             mock.stop()
@@ -166,6 +169,30 @@ def test_orders_and_the_ledger(mock, plain):
     assert mock.ledger.orders() == [order]
     assert isinstance(mock.ledger, Ledger)
     assert mock.ledger.order("nobody") is None
+
+
+def test_many_at_once(make_plain):
+    """Eight people at once, others trading: every order is answered once, and the books balance."""
+    with MockExchange(seed=2, activity=100, limits={"orders": (10_000, 10)}) as mock:
+        clients, answers = [make_plain(mock) for _ in range(8)], []
+
+        def work(number, client):
+            answers.extend(client.place(f"{number}-{i}", "60100", "0.0001")[1]["status"] for i in range(40))
+
+        threads = [threading.Thread(target=work, args=pair) for pair in enumerate(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        orders, fills, balances = mock.ledger.orders(), mock.ledger.fills(), mock.ledger.balances()
+    assert answers == ["FILLED"] * 320
+    assert len({order.client_order_id for order in orders}) == 320
+    assert sum(fill.quantity for fill in fills) == sum(order.filled_quantity for order in orders)
+    paid = sum(fill.price * fill.quantity for fill in fills)
+    got = sum(fill.quantity - fill.fee for fill in fills)
+    assert balances["USDT"] == (1_000_000 - paid, 0)
+    assert balances["BTC"] == (100 + got, 0)
+    assert mock.ledger.violations == []
 
 
 def test_conditional_orders_are_untriggered_in_the_ledger(mock, plain):

@@ -61,10 +61,21 @@ def test_status_has_the_exchanges_words(core):
     core.faults.add("status", status=429, retry_after=3)
     response = core.get("/api/v3/time")
     assert (response.headers["Retry-After"], body(response)["code"]) == ("3", -1003)
+    core.now += 3_000
     core.faults.add("status", status=400, code=-1021)
     assert body(core.get("/api/v3/time"))["msg"].startswith("Timestamp for this request is outside")
     core.faults.add("status", status=403)
     assert core.get("/api/v3/time").content_type == "text/html"
+
+
+def test_retry_after_of_a_fault_is_to_be_heeded(core):
+    core.faults.add("status", on="fetch_time", status=429, retry_after=2)
+    assert core.get("/api/v3/time").status == 429
+    core.now += 1_999
+    assert core.get("/api/v3/time").status == 429
+    assert core.world.record.violations == ["a request before Retry-After had passed"]
+    core.now += 1
+    assert core.get("/api/v3/time").status == 200
 
 
 def test_garbage_is_cut_off(core):

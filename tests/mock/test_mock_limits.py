@@ -74,6 +74,10 @@ def test_429_then_418(make_core):
     assert json.loads(refused.body)["msg"].startswith(
         "Too much request weight used; current limit is 10 request weight"
     )
+    core.now += 249  # such requests were on their way
+    assert core.get("/api/v3/time").status == 429
+    assert len(core.world.record.violations) == 1
+    core.now += 1
     assert [core.get("/api/v3/time").status for _ in range(3)] == [429, 429, 418]
     banned = core.get("/api/v3/ping")
     assert (banned.status, banned.headers["Retry-After"]) == (418, "120")
@@ -104,8 +108,18 @@ def test_unfilled_orders_are_counted(make_core):
     }
     core.now += 6_000
     assert core.order().headers["X-MBX-ORDER-COUNT-10S"] == "1"
+    assert core.world.record.violations == ["over a limit: 3 orders per 10 s"]
     rows = json.loads(core.signed("GET", "/api/v3/rateLimit/order").body)
     assert [(row["interval"], row["limit"], row["count"]) for row in rows] == [("SECOND", 3, 1), ("DAY", 200_000, 4)]
+
+
+def test_orders_that_do_not_wait_are_a_breach(make_core):
+    core = make_core(limits={"orders": (1, 10)})
+    core.now = core.now // 10_000 * 10_000
+    statuses = [core.order().status for _ in range(3)]
+    core.now += 250
+    assert [*statuses, core.order().status] == [200, 429, 429, 429]
+    assert core.world.record.violations == ["over a limit: 1 orders per 10 s", "an order before Retry-After had passed"]
 
 
 def test_a_first_fill_gives_back(core):

@@ -166,6 +166,7 @@ def test_both_sides_share_one_budget(make_core):
     assert core.get("/api/v3/depth", symbol="BTCUSDT").status == 429
     reply = caller.call("time")
     assert (reply["status"], reply["error"]["data"]["retryAfter"]) == (429, core.now + 59_000)
+    core.now += 250
     core.get("/api/v3/ping")
     core.get("/api/v3/ping")
     assert not caller.session.receive('{"id":1,"method":"ping"}', core.now)

@@ -218,6 +218,8 @@ class Rest:
         headers = self._usage(now_ms)
         if plan.retry_after is not None:
             headers["Retry-After"] = f"{plan.retry_after:g}"
+            if plan.status in {418, 429}:
+                self.gate.shut(now_ms + int(plan.retry_after * 1000), now_ms)
         if plan.status == 403 and plan.code is None:
             return Response(403, _HTML, headers, "text/html")
         code = plan.code if plan.code is not None else BY_STATUS.get(plan.status, -1000)

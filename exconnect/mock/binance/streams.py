@@ -60,6 +60,11 @@ class Diffs:
         self._changes = book.watch()
         self._sent = book.sequence
 
+    def skip(self) -> None:
+        """Nobody listens."""
+        self._sent = self._book.sequence
+        self._changes.clear()
+
     def take(self, now_ms: int) -> Json | None:
         """The next depthUpdate; None if nothing changed. Ids follow each other without a gap."""
         if self._book.sequence == self._sent:
@@ -90,6 +95,11 @@ class Hub:
             (market.symbol, period): Diffs(market, world.engine.books[market.symbol])
             for market in world.markets.values()
             for period in (TICK_MS, SECOND_MS)
+        }
+        self._diff_topics = {
+            (market.symbol, period): tuple(f"{market.name.lower()}@depth{suffix}" for suffix in suffixes)
+            for market in world.markets.values()
+            for period, suffixes in ((TICK_MS, ("@100ms",)), (SECOND_MS, ("", "@1000ms")))
         }
         world.listeners.append(self._on_happened)
 
@@ -128,21 +138,20 @@ class Hub:
         self._next_ms += TICK_MS
         for (symbol, period), diffs in self._diffs.items():
             if now_ms % period == 0:
-                self._send_diff(symbol, period, diffs, now_ms)
+                self._send_diff(self._diff_topics[symbol, period], diffs, now_ms)
         for topic in list(self._topics.values()):
             if topic.period_ms and now_ms % topic.period_ms == 0:
                 for payload in topic.render(now_ms):
                     self._publish(topic, payload, now_ms)
 
-    def _send_diff(self, symbol: str, period: int, diffs: Diffs, now_ms: int) -> None:
-        message = diffs.take(now_ms)
-        if message is None:
+    def _send_diff(self, names: tuple[str, ...], diffs: Diffs, now_ms: int) -> None:
+        topics = [self._topics[name] for name in names if name in self._topics]
+        if not topics:
+            diffs.skip()
             return
-        name = f"{message['s'].lower()}@depth"
-        for full in (name, f"{name}@1000ms") if period == SECOND_MS else (f"{name}@100ms",):
-            topic = self._topics.get(full)
-            if topic is not None:
-                self._publish(topic, message, now_ms)
+        message = diffs.take(now_ms)
+        for topic in topics if message is not None else ():
+            self._publish(topic, message, now_ms)
 
     # Things that happen
 
