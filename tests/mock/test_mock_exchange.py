@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -13,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
+from exconnect.errors import ConfigurationError
 from exconnect.mock import Ledger, LedgerBook, MockExchange
 from exconnect.mock.steps import SocketRules
 
@@ -35,6 +37,12 @@ def test_making_one_starts_nothing():
     with pytest.raises(RuntimeError, match="not been started"):
         _ = mock.state_dir
     mock.stop()
+
+
+def test_without_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "exconnect.mock.server", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'exconnect\[mock\]'"):
+        MockExchange().start()
 
 
 def test_threads_have_names(mock):
