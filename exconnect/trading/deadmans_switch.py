@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from exconnect.errors import ExconnectError, InvalidArgument
 
@@ -66,7 +66,7 @@ class DeadMansSwitch:
         else:
             self._armed = False
 
-    def __enter__(self) -> DeadMansSwitch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -117,7 +117,6 @@ def test_the_watch_sees_what_it_should():
         'import exconnect; exconnect.Client("binance")',
         'import exconnect; exconnect.Client("binance", credentials=exconnect.Credentials("key", "secret"))',
         'import exconnect; exconnect.Client("binance").stream("BTC/USDT").on_book(print)',
-        "from exconnect import *",
     ],
 )
 def test_importing_and_making_starts_nothing(statements):
@@ -125,11 +124,3 @@ def test_importing_and_making_starts_nothing(statements):
     assert events == []
     assert threads == 1
     assert not modules.intersection(HEAVY)
-
-
-def test_names_are_imported_when_they_are_used():
-    _, _, modules = watched("import exconnect")
-    assert not [name for name in modules if name.startswith("exconnect.")]
-    _, _, modules = watched("import exconnect; exconnect.Side.BUY")
-    assert "exconnect.model.enums" in modules
-    assert "exconnect.client" not in modules

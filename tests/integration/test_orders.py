@@ -97,7 +97,7 @@ def test_stop_order_waits_for_its_trigger(client, mock):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"),
+    "arguments, status",
     [
         ({"time_in_force": "ioc", "price": "59000"}, OrderStatus.EXPIRED),
         ({"time_in_force": "fok", "price": "59000"}, OrderStatus.EXPIRED),

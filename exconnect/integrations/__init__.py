@@ -1,0 +1,1 @@
+"""Other people's frameworks. Each module needs its extra only when it is used."""
