@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exconnect.errors import UnknownSymbol
+from exconnect.errors import ExconnectError, UnknownSymbol
 from exconnect.feeds.budget import attempts
 from exconnect.feeds.feed import Counters, Feed, Want
 from exconnect.feeds.handlers import Address, HandlerThread, Registration, Router, Same, audience
@@ -34,6 +35,7 @@ log = logging.getLogger("exconnect.stream")
 MAX_TOPICS = 1_000  # of one connection
 PUBLIC = frozenset({"book", "ticker", "trade", "candle"})
 _LOOKUP_S = 10.0
+_BATCH = 100  # symbols in one look-up
 _LONGEST_RETRY_S = 30.0
 _HALT_S = 0.5  # of the time to close, kept for taking the sockets from threads that do not end
 
@@ -95,39 +97,52 @@ class Connections:
             wanted = {address.symbol for address in self._wanted}
             self._refused = {symbol: why for symbol, why in self._refused.items() if symbol in wanted}
             self._report_refused()
-            for symbol in sorted(wanted - self._known.keys() - self._asking.keys() - self._refused.keys()):
-                self._asking[symbol] = 0
-                self._venue.jobs("market").submit(partial(self._look_up, symbol))
+            new = sorted(wanted - self._known.keys() - self._asking.keys() - self._refused.keys())
+            self._asking.update(dict.fromkeys(new, 0))
+            for start in range(0, len(new), _BATCH):
+                self._venue.jobs("market").submit(partial(self._look_up, new[start : start + _BATCH]))
             self._distribute()
 
-    def _look_up(self, symbol: str) -> None:
+    def _look_up(self, symbols: list[str]) -> None:
         """On the venue's errand thread."""
         if self.is_closing:
             return
-        try:
-            instrument = self._venue.instrument(symbol, _LOOKUP_S)
-        except UnknownSymbol as error:
-            with self._changing:
-                self._refuse(symbol, str(error))
-                self._distribute()
-        except Exception as error:  # noqa: BLE001 - the network, as a rule; what is wanted stays wanted
-            with self._changing:
-                if symbol not in self._asking:
-                    return
-                failures = self._asking[symbol] = self._asking[symbol] + 1
-            log.log(logging.WARNING if failures == 1 else logging.DEBUG, "%s is not known yet: %s", symbol, error)
-            pause = self.env.uniform(0.0, min(_LONGEST_RETRY_S, 0.5 * 2.0 ** min(failures, 10)))
-            self._venue.jobs("market").submit(partial(self._look_up, symbol), pause)
-        else:
-            with self._changing:
+        found: dict[str, Instrument] = {}
+        refused: dict[str, str] = {}
+        failed: dict[str, Exception] = {}
+        self._list(symbols)
+        for symbol in symbols:
+            try:
+                found[symbol] = self._venue.instrument(symbol, _LOOKUP_S)
+            except UnknownSymbol as error:
+                refused[symbol] = str(error)
+            except Exception as error:  # noqa: BLE001 - the network, as a rule; what is wanted stays wanted
+                failed[symbol] = error
+        with self._changing:
+            self._known |= found
+            self._refused |= refused
+            for symbol in found.keys() | refused.keys():
                 self._asking.pop(symbol, None)
-                self._known[symbol] = instrument
-                self._distribute()
+            self._report_refused()
+            self._distribute()
+        for symbol, failure in failed.items():
+            self._look_up_later(symbol, failure)
 
-    def _refuse(self, symbol: str, reason: str) -> None:
-        self._asking.pop(symbol, None)
-        self._refused[symbol] = reason
-        self._report_refused()
+    def _list(self, symbols: list[str]) -> None:
+        """Learn all of them with one call; whoever is still unknown after that is asked for alone."""
+        names = [name for symbol in symbols if (name := self._venue.exchange.parse_symbol(symbol)) is not None]
+        if len(names) > 1:
+            with suppress(ExconnectError):  # one that does not exist fails them all
+                self._venue.listing(tuple(names), _LOOKUP_S)
+
+    def _look_up_later(self, symbol: str, error: Exception) -> None:
+        with self._changing:
+            if symbol not in self._asking:
+                return
+            failures = self._asking[symbol] = self._asking[symbol] + 1
+        log.log(logging.WARNING if failures == 1 else logging.DEBUG, "%s is not known yet: %s", symbol, error)
+        pause = self.env.uniform(0.0, min(_LONGEST_RETRY_S, 0.5 * 2.0 ** min(failures, 10)))
+        self._venue.jobs("market").submit(partial(self._look_up, [symbol]), pause)
 
     def _report_refused(self) -> None:
         refused = {address for address in self._wanted if address.symbol in self._refused}

@@ -70,6 +70,9 @@ class Supply(Protocol):
     def instrument(self, symbol: str, timeout: float) -> Instrument:
         """One instrument, loaded if need be."""
 
+    def listing(self, exchange_symbols: tuple[str, ...], timeout: float) -> object:
+        """Load these instruments; `instrument` knows them from then on."""
+
     def call(self, call: Call[T], timeout: float) -> T:
         """Make a REST call."""
 

@@ -224,6 +224,7 @@ class ToyVenue:
         self.unknown: set[str] = set()
         self.down: list[Exception] = []  # raised by the next look-ups
         self.asked: list[tuple[str, int]] = []
+        self.listed: list[tuple[str, ...]] = []
         self.snapshot = snapshot or (lambda symbol: whole(symbol, 10))
         self._jobs: dict[str, Jobs] = {}
 
@@ -233,6 +234,11 @@ class ToyVenue:
         if symbol in self.unknown or "/" not in symbol:
             raise UnknownSymbol(f"no such symbol: {symbol}", {"symbol": symbol})
         return instrument(symbol)
+
+    def listing(self, exchange_symbols, timeout):
+        if self.down:
+            raise self.down.pop()
+        self.listed.append(exchange_symbols)
 
     def call(self, call, timeout):
         _, symbol, depth = call
@@ -308,13 +314,13 @@ class ToyServer:
             self.requests.append(message)
             names = message.get("sub", [])
             good = [name for name in names if name not in self.refused]
+            self.topics |= set(good)
+            self.topics -= set(message.get("unsub", []))
             if self.acks:
                 if good:
                     connection.send(json.dumps({"ack": good}))
                 if bad := [name for name in names if name in self.refused]:
                     connection.send(json.dumps({"nak": bad}))
-            self.topics |= set(good)
-            self.topics -= set(message.get("unsub", []))
             self.news.notify_all()
 
     def until(self, ready: Callable[[], bool], timeout: float = 10.0):
@@ -366,7 +372,9 @@ class Seen:
 
     def until(self, ready: Callable[[list], bool], timeout: float = 10.0):
         with self.news:
-            assert self.news.wait_for(lambda: ready(self.items), timeout), f"got only {self.items[-5:]}"
+            assert self.news.wait_for(lambda: bool(self.items) and ready(self.items), timeout), (
+                f"got only {self.items[-5:]}"
+            )
         return self.items
 
     def count(self, number: int):
