@@ -8,8 +8,10 @@ milliseconds or text, and are kept as aware UTC.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import reduce
 from typing import Any
 
 from exconnect.errors import InvalidArgument, InvalidType, MalformedMessage
@@ -20,11 +22,17 @@ When = datetime | int | str
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZERO = Decimal(0)
 
-_TYPED = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+# Room for the exact product of any two amounts: what decides about an order does not depend on the precision
+# that the caller's thread happens to have set.
+EXACT = Context(prec=130, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+_TYPED = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 _WIRE = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 _WIRE_EXPONENT = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _SHOWN = 60  # characters of somebody's text that an error repeats
-_MAX_EXPONENT = 40  # beyond this a Decimal is no amount, and printing it plainly could fill the memory
+_DIGITS = 30  # on either side of the point; beyond that a number is no amount, and could fill the memory when printed
+_TOO_LARGE = 10**_DIGITS
+_FINEST = Decimal(1).scaleb(-_DIGITS)
 
 
 def decimal_of(value: Money, argument: str) -> Decimal:
@@ -32,31 +40,45 @@ def decimal_of(value: Money, argument: str) -> Decimal:
 
     Raises:
         InvalidType: a float, a bool or anything else that is no number text.
-        InvalidArgument: text that is not `[+-]digits[.digits][e±dd]`, or not finite.
+        InvalidArgument: text that is not `[+-]digits[.digits][e±dd]`, not finite, or more than 30 digits on one
+            side of the point.
     """
-    if type(value) is str:
-        if _TYPED.fullmatch(value) is None:
-            shown = value[:_SHOWN]
-            message = f'{argument}={shown!r} is not a number: write digits with a point, like {argument}="60000.1"'
-            raise InvalidArgument(message, {"argument": argument})
-        return Decimal(value)
-    if isinstance(value, Decimal):
-        if not value.is_finite() or abs(value.adjusted()) > _MAX_EXPONENT:
-            raise InvalidArgument(f"{argument} is {value}: not an amount", {"argument": argument})
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) >= 10**_MAX_EXPONENT:
-            raise InvalidArgument(f"{argument} is too large to be an amount", {"argument": argument})
-        return Decimal(value)
     if isinstance(value, str):
-        return decimal_of(str(value), argument)
+        match = _TYPED.fullmatch(value)
+        if match is None:
+            raise _no_amount(repr(value[:_SHOWN]), argument)
+        return Decimal(value) if match[1] is None else _sized(Decimal(value), argument)
+    if isinstance(value, Decimal):
+        return _sized(value, argument)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not -_TOO_LARGE < value < _TOO_LARGE:
+            raise _no_amount("an int of more than 30 digits", argument)
+        return Decimal(value)
     raise InvalidType(_fix(value, argument), {"argument": argument})
 
 
+def _sized(number: Decimal, argument: str) -> Decimal:
+    try:
+        fits = number.adjusted() < _DIGITS and EXACT.quantize(number, _FINEST) == number
+    except InvalidOperation:  # infinite, or far too large
+        fits = False
+    if not fits:
+        raise _no_amount(str(number)[:_SHOWN], argument)
+    return EXACT.plus(number)
+
+
+def _no_amount(shown: str, argument: str) -> InvalidArgument:
+    message = f'{argument}={shown} is not an amount: write digits with a point, like {argument}="60000.1"'
+    return InvalidArgument(message, {"argument": argument})
+
+
 def _fix(value: Any, argument: str) -> str:
-    if isinstance(value, float):
-        return f'{argument} must not be a float, which has already lost digits: write {argument}="{value!r}"'
-    return f'{argument} must be Decimal, str or int, not {type(value).__name__}: write {argument}="60000.1"'
+    if not isinstance(value, float):
+        return f'{argument} must be Decimal, str or int, not {type(value).__name__}: write {argument}="60000.1"'
+    text = "60000.1"
+    if 1e-15 < abs(value) < 1e15:
+        text = plain(Decimal(float.__repr__(value)))
+    return f'{argument} must not be a float, which has already lost digits: write {argument}="{text}"'
 
 
 def positive(value: Money, argument: str) -> Decimal:
@@ -66,9 +88,14 @@ def positive(value: Money, argument: str) -> Decimal:
         InvalidArgument: zero or below.
     """
     number = decimal_of(value, argument)
-    if number <= 0:
+    if number <= ZERO:
         raise InvalidArgument(f"{argument} must be above zero, not {plain(number)}", {"argument": argument})
     return number
+
+
+def total(numbers: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    return reduce(EXACT.add, numbers, ZERO)
 
 
 def plain(number: Decimal) -> str:
@@ -106,28 +133,53 @@ def ms_of(when: When, argument: str) -> int:
     """What a user wrote as a time, in milliseconds since 1970; text without a zone is UTC.
 
     Raises:
-        InvalidArgument: a naive datetime, or text that is no time.
+        InvalidArgument: a naive datetime, text that is no time, has no year, or has a zone other than UTC or an
+            offset (`+02:00`), or milliseconds beyond the year 9999.
         InvalidType: neither datetime, int nor text.
     """
     if isinstance(when, datetime):
-        if when.tzinfo is None:
+        if when.utcoffset() is None:
             message = f"{argument} is a datetime without a zone: write {argument}=datetime(..., tzinfo=timezone.utc)"
             raise InvalidArgument(message, {"argument": argument})
-        return (when - EPOCH) // timedelta(milliseconds=1)
+        return _within((when - EPOCH) // _MS, argument)
     if isinstance(when, int) and not isinstance(when, bool):
-        return when
+        return _within(when, argument)
     if isinstance(when, str):
         return _parsed(when, argument)
     message = f"{argument} must be an aware datetime, integer milliseconds or text, not {type(when).__name__}"
     raise InvalidType(message, {"argument": argument})
 
 
+_MS = timedelta(milliseconds=1)
+_FIRST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MS
+_LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MS
+
+
+def _within(ms: int, argument: str) -> int:
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        message = f"{argument} is no time between the years 1 and 9999: an int is milliseconds since 1970"
+        raise InvalidArgument(message, {"argument": argument})
+    return ms
+
+
 def _parsed(text: str, argument: str) -> int:
     from dateutil import parser
 
     try:
-        moment = parser.parse(text, default=datetime(1970, 1, 1, tzinfo=UTC))
-        return (moment - EPOCH) // timedelta(milliseconds=1)
-    except (ValueError, OverflowError):
-        message = f'{argument}={text[:_SHOWN]!r} is not a time: write {argument}="2026-01-01 12:00" (UTC)'
-        raise InvalidArgument(message, {"argument": argument}) from None
+        moment, other = (parser.parse(text, default=default, tzinfos=_zone) for default in _DEFAULTS)
+        if moment.year == other.year and _REVERSED.search(text) is None:
+            return _within((moment - EPOCH) // _MS, argument)
+    except (ValueError, OverflowError, ArithmeticError, TypeError, IndexError, AttributeError):
+        pass  # dateutil refuses in many ways
+    message = f'{argument}={text[:_SHOWN]!r} is not a time: write {argument}="2026-01-01 12:00" (UTC)'
+    raise InvalidArgument(message, {"argument": argument})
+
+
+_REVERSED = re.compile(r"(?:utc|gmt)\s*[+-]", re.IGNORECASE)  # dateutil takes "GMT+3" for three hours west of it
+_DEFAULTS = (EPOCH, EPOCH.replace(year=1972))  # text that leaves the year to a default names no moment
+
+
+def _zone(name: str | None, offset: int | None) -> tzinfo:
+    if offset is None and name not in (None, "UTC", "GMT", "Z"):
+        raise ValueError(name)  # "EST" is several zones, and taking it for UTC would be hours off
+    return timezone(timedelta(seconds=offset or 0))
