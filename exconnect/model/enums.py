@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
 from exconnect.errors import InvalidArgument, InvalidType, Outcome
@@ -30,19 +31,27 @@ def choose(kind: type[E], value: str, argument: str) -> E:
     """The member that a user means by itself or by its text in any case.
 
     Raises:
-        InvalidArgument: any other text; the message lists the choices.
+        InvalidArgument: any other text, or `UNKNOWN`, which only an exchange may say; the message lists the choices.
         InvalidType: not text at all.
     """
-    if isinstance(value, kind):
-        return value
     if not isinstance(value, str):
         message = f"{argument} must be text or a {kind.__name__}, not {type(value).__name__}"
         raise InvalidType(message, {"argument": argument})
-    member = kind.__members__.get(value.upper())
-    if member is None or member.name == "UNKNOWN":
-        choices = ", ".join(repr(m.value) for m in kind if m.name != "UNKNOWN")
-        raise InvalidArgument(f"{argument}={value!r}: must be one of {choices}", {"argument": argument})
+    choices: dict[str, E] = _choices(kind)
+    member = choices.get(value.lower())
+    if member is None:
+        offered = ", ".join(map(repr, choices))
+        message = f"{argument}={str(value)[:_SHOWN]!r}: must be one of {offered}"
+        raise InvalidArgument(message, {"argument": argument})
     return member
+
+
+_SHOWN = 60  # characters of somebody's text that an error repeats
+
+
+@cache
+def _choices(kind: type[E]) -> dict[str, E]:
+    return {member.value: member for member in kind if member.name != "UNKNOWN"}
 
 
 class Side(StrEnum):
@@ -54,7 +63,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """Kinds of order; the `stop_` and `take_profit` ones wait for their trigger."""
+    """Kinds of order. `has_price`: it names a limit price; `is_conditional`: it waits for its trigger."""
 
     LIMIT = "limit"
     MARKET = "market"
@@ -64,19 +73,9 @@ class OrderType(StrEnum):
     TAKE_PROFIT_LIMIT = "take_profit_limit"
     UNKNOWN = "unknown"
 
-    @property
-    def has_price(self) -> bool:
-        """Whether an order of this type names a limit price."""
-        return self in _PRICED
-
-    @property
-    def is_conditional(self) -> bool:
-        """Whether an order of this type waits for a trigger."""
-        return self in _CONDITIONAL
-
-
-_PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
-_CONDITIONAL = frozenset(OrderType) - {OrderType.LIMIT, OrderType.MARKET, OrderType.UNKNOWN}
+    def __init__(self, text: str) -> None:
+        self.has_price = text.endswith("limit")
+        self.is_conditional = text.startswith(("stop_", "take_"))
 
 
 class TimeInForce(StrEnum):
