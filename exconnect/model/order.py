@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -98,11 +99,11 @@ class Order:
         """Itself, unless it was refused or its fate is unknown.
 
         Raises:
-            OrderRejected: `rejection`, when the exchange refused the order.
+            OrderRejected: as `rejection` says, when the exchange refused the order.
             OutcomeUnknown: when it was sent and no answer came.
         """
         if self.rejection is not None:
-            raise self.rejection
+            raise copy(self.rejection)  # a raised error gathers frames, and a snapshot must not hold those
         if self.status is OrderStatus.UNKNOWN:
             details = {"exchange": self.exchange, "symbol": self.symbol, "client_order_id": self.client_order_id}
             raise OutcomeUnknown(f"it is not known what became of order {self.client_order_id}", details)
@@ -134,7 +135,7 @@ def checked_id(text: str, argument: str = "client_order_id") -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class PlaceOrder:
     """An order that somebody wants: arguments of `Client.place_order`, checked and normalised.
 
@@ -146,84 +147,140 @@ class PlaceOrder:
 
     symbol: str
     side: Side
-    quantity: Decimal | None = None
-    price: Decimal | None = field(default=None, kw_only=True)
-    type: OrderType = field(default=OrderType.LIMIT, kw_only=True)
-    quote_quantity: Decimal | None = field(default=None, kw_only=True)
-    time_in_force: TimeInForce | None = field(default=None, kw_only=True)
-    post_only: bool = field(default=False, kw_only=True)
-    stop_price: Decimal | None = field(default=None, kw_only=True)
-    trailing_delta_bps: int | None = field(default=None, kw_only=True)
-    iceberg_quantity: Decimal | None = field(default=None, kw_only=True)
-    self_trade_prevention: SelfTradePrevention | None = field(default=None, kw_only=True)
-    reduce_only: bool = field(default=False, kw_only=True)
-    client_order_id: str | None = field(default=None, kw_only=True)
-    idempotency_key: str | None = field(default=None, kw_only=True)
-    extra: Mapping[str, str] | None = field(default=None, kw_only=True, hash=False)
-    amends: str | None = field(default=None, kw_only=True)
+    quantity: Decimal | None
+    price: Decimal | None
+    type: OrderType
+    quote_quantity: Decimal | None
+    time_in_force: TimeInForce | None
+    post_only: bool
+    stop_price: Decimal | None
+    trailing_delta_bps: int | None
+    iceberg_quantity: Decimal | None
+    self_trade_prevention: SelfTradePrevention | None
+    reduce_only: bool
+    client_order_id: str | None
+    idempotency_key: str | None
+    extra: Mapping[str, str] | None = field(hash=False)
+    amends: str | None
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        side: Side | str,
+        quantity: Money | None = None,
+        *,
+        price: Money | None = None,
+        type: OrderType | str = OrderType.LIMIT,
+        quote_quantity: Money | None = None,
+        time_in_force: TimeInForce | str | None = None,
+        post_only: bool = False,
+        stop_price: Money | None = None,
+        trailing_delta_bps: int | None = None,
+        iceberg_quantity: Money | None = None,
+        self_trade_prevention: SelfTradePrevention | str | None = None,
+        reduce_only: bool = False,
+        client_order_id: str | None = None,
+        idempotency_key: str | None = None,
+        extra: Mapping[str, str] | None = None,
+        amends: str | None = None,
+    ) -> None:
+        # Written out, so that a type checker lets users write what is normalised here, and each field is set once.
         put = object.__setattr__
-        text_of(self.symbol, "symbol")
-        put(self, "side", choose(Side, self.side, "side"))
-        put(self, "type", choose(OrderType, self.type, "type"))
-        for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
-            value: Money | None = getattr(self, name)
-            if value is not None:
-                put(self, name, positive(value, name))
-        if self.time_in_force is not None:
-            put(self, "time_in_force", choose(TimeInForce, self.time_in_force, "time_in_force"))
-        elif self.type.has_price:
-            put(self, "time_in_force", TimeInForce.GTC)
-        if self.self_trade_prevention is not None:
-            chosen = choose(SelfTradePrevention, self.self_trade_prevention, "self_trade_prevention")
-            put(self, "self_trade_prevention", chosen)
-        self._check_texts()
-        self._check_combination()
+        kind = choose(OrderType, type, "type")
+        tif: TimeInForce | None = TimeInForce.GTC if kind.has_price else None
+        stp: SelfTradePrevention | None = None
+        if time_in_force is not None:
+            tif = choose(TimeInForce, time_in_force, "time_in_force")
+        if self_trade_prevention is not None:
+            stp = choose(SelfTradePrevention, self_trade_prevention, "self_trade_prevention")
+        put(self, "symbol", text_of(symbol, "symbol"))
+        put(self, "side", choose(Side, side, "side"))
+        put(self, "quantity", None if quantity is None else positive(quantity, "quantity"))
+        put(self, "price", None if price is None else positive(price, "price"))
+        put(self, "type", kind)
+        put(self, "quote_quantity", None if quote_quantity is None else positive(quote_quantity, "quote_quantity"))
+        put(self, "time_in_force", tif)
+        put(self, "post_only", post_only)
+        put(self, "stop_price", None if stop_price is None else positive(stop_price, "stop_price"))
+        put(self, "trailing_delta_bps", trailing_delta_bps)
+        put(
+            self,
+            "iceberg_quantity",
+            None if iceberg_quantity is None else positive(iceberg_quantity, "iceberg_quantity"),
+        )
+        put(self, "self_trade_prevention", stp)
+        put(self, "reduce_only", reduce_only)
+        put(self, "client_order_id", client_order_id)
+        put(self, "idempotency_key", idempotency_key)
+        put(self, "extra", None if extra is None else _checked_extra(extra))
+        put(self, "amends", amends)
+        self._check_options()
+        problem = next(self._conflicts(kind), None)
+        if problem is not None:
+            raise InvalidOrder(problem, {"symbol": self.symbol, "filter": None})
 
-    def _check_texts(self) -> None:
+    def _check_options(self) -> None:
         for name in ("post_only", "reduce_only"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidType(f"{name} must be True or False", {"argument": name})
-        delta = self.trailing_delta_bps
-        if delta is not None and (not isinstance(delta, int) or isinstance(delta, bool)):
-            raise InvalidType("trailing_delta_bps must be an int: 100 is 1 %", {"argument": "trailing_delta_bps"})
-        if delta is not None and delta <= 0:
-            raise InvalidArgument("trailing_delta_bps must be above zero", {"argument": "trailing_delta_bps"})
+        if self.trailing_delta_bps is not None:
+            _check_bps(self.trailing_delta_bps, "trailing_delta_bps")
         if self.client_order_id is not None:
             checked_id(self.client_order_id)
         if self.idempotency_key is not None:
             text_of(self.idempotency_key, "idempotency_key")
-        if self.extra is not None:
-            object.__setattr__(self, "extra", _checked_extra(self.extra))
 
-    def _check_combination(self) -> None:
-        problem = next((text for wrong, text in self._combinations() if wrong), None)
-        if problem is not None:
-            raise InvalidOrder(problem, {"symbol": self.symbol, "filter": None})
-
-    def _combinations(self) -> tuple[tuple[bool, str], ...]:
-        kind, tif = self.type, self.time_in_force
-        both = self.quantity is not None and self.quote_quantity is not None
-        neither = self.quantity is None and self.quote_quantity is None
+    def _conflicts(self, kind: OrderType) -> Iterator[str]:
+        """What does not go together, in words; a generator, so that a good order makes no text."""
+        if self.quantity is None and self.quote_quantity is None:
+            yield "an order needs quantity (in base asset), or quote_quantity for a market order"
+        if self.client_order_id is not None and self.idempotency_key is not None:
+            yield "give client_order_id or idempotency_key, not both"
+        if self.quote_quantity is not None:
+            yield from self._quote_conflicts(kind)
+        if kind.has_price:
+            if self.price is None:
+                yield f"a {kind.value} order needs price (a market order: type='market')"
+        else:
+            yield from self._market_conflicts(kind)
         has_trigger = self.stop_price is not None or self.trailing_delta_bps is not None
-        return (
-            (neither, "an order needs quantity (in base asset), or quote_quantity for a market order"),
-            (both, "give quantity or quote_quantity, not both"),
-            (self.quote_quantity is not None and kind is not OrderType.MARKET, "quote_quantity goes with type='market'"),
-            (kind.has_price and self.price is None, f"a {kind.value} order needs price (a market order: type='market')"),
-            (not kind.has_price and self.price is not None, f"a {kind.value} order takes no price"),
-            (not kind.has_price and tif is not None, f"a {kind.value} order takes no time_in_force"),
-            (kind.is_conditional and not has_trigger, f"a {kind.value} order needs stop_price or trailing_delta_bps"),
-            (not kind.is_conditional and has_trigger, f"a {kind.value} order takes no stop_price or trailing_delta_bps"),
-            (self.post_only and kind is not OrderType.LIMIT, "post_only goes with type='limit'"),
-            (self.post_only and tif is not TimeInForce.GTC, "post_only goes with time_in_force='gtc'"),
-            (self.iceberg_quantity is not None and not kind.has_price, "iceberg_quantity goes with limit types"),
-            (self.iceberg_quantity is not None and tif is not TimeInForce.GTC, "an iceberg order needs time_in_force='gtc'"),
-            ((self.iceberg_quantity or ZERO) > (self.quantity or ZERO), "iceberg_quantity is above quantity"),
-            (self.client_order_id is not None and self.idempotency_key is not None,
-             "give client_order_id or idempotency_key, not both"),
-        )  # fmt: skip
+        if has_trigger != kind.is_conditional:
+            verb = "takes no" if has_trigger else "needs"
+            yield f"a {kind.value} order {verb} stop_price or trailing_delta_bps"
+        if self.post_only and (kind is not OrderType.LIMIT or self.time_in_force is not TimeInForce.GTC):
+            yield "post_only goes with type='limit' and time_in_force='gtc'"
+        if self.iceberg_quantity is not None:
+            yield from self._iceberg_conflicts(kind)
+
+    def _quote_conflicts(self, kind: OrderType) -> Iterator[str]:
+        if self.quantity is not None:
+            yield "give quantity or quote_quantity, not both"
+        if kind is not OrderType.MARKET:
+            yield "quote_quantity goes with type='market'"
+
+    def _market_conflicts(self, kind: OrderType) -> Iterator[str]:
+        if self.price is not None:
+            yield f"a {kind.value} order takes no price"
+        if self.time_in_force is not None:
+            yield f"a {kind.value} order takes no time_in_force"
+
+    def _iceberg_conflicts(self, kind: OrderType) -> Iterator[str]:
+        if not kind.has_price:
+            yield "iceberg_quantity goes with limit types"
+        if self.time_in_force is not TimeInForce.GTC:
+            yield "an iceberg order needs time_in_force='gtc'"
+        if (self.iceberg_quantity or ZERO) > (self.quantity or ZERO):
+            yield "iceberg_quantity is above quantity"
+
+
+def _check_bps(value: int, argument: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidType(f"{argument} must be an int: 100 is 1 %", {"argument": argument})
+    if not 0 < value <= _MOST_BPS:
+        raise InvalidArgument(f"{argument} must be between 1 and {_MOST_BPS}", {"argument": argument})
+
+
+_MOST_BPS = 10_000  # the whole price
 
 
 def text_of(value: str, argument: str) -> str:
@@ -247,30 +304,37 @@ def _checked_extra(extra: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(name, str) or not isinstance(value, str):
             message = f"extra must map text to text: {name!r} maps to {type(value).__name__}"
             raise InvalidType(message, {"argument": "extra"})
-        if not name.isascii() or not value.isprintable():
-            raise InvalidArgument(f"extra: {name!r} holds characters that cannot be sent", {"argument": "extra"})
+        if not name or not (name + value).isascii() or not (name + value).isprintable():
+            message = f"extra: {name[:60]!r} must be printable ASCII, and its value too"
+            raise InvalidArgument(message, {"argument": "extra"})
     return dict(extra)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class AmendOrder:
     """A change of an open order: a new price, a new whole quantity (filled part included), or both."""
 
     order: OrderRef
-    price: Decimal | None = field(default=None, kw_only=True)
-    quantity: Decimal | None = field(default=None, kw_only=True)
-    symbol: str | None = field(default=None, kw_only=True)
+    price: Decimal | None
+    quantity: Decimal | None
+    symbol: str | None
 
-    def __post_init__(self) -> None:
-        client_id_of(self.order)
-        for name in ("price", "quantity"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, positive(value, name))
-        if self.symbol is not None:
-            text_of(self.symbol, "symbol")
-        if self.price is None and self.quantity is None:
+    def __init__(
+        self,
+        order: OrderRef,
+        *,
+        price: Money | None = None,
+        quantity: Money | None = None,
+        symbol: str | None = None,
+    ) -> None:
+        client_id_of(order)
+        if price is None and quantity is None:
             raise InvalidArgument("an amend needs a new price, a new quantity or both", {"argument": "price"})
+        put = object.__setattr__
+        put(self, "order", order)
+        put(self, "price", None if price is None else positive(price, "price"))
+        put(self, "quantity", None if quantity is None else positive(quantity, "quantity"))
+        put(self, "symbol", None if symbol is None else text_of(symbol, "symbol"))
 
 
 @dataclass(frozen=True, slots=True)
