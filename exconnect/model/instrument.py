@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal
-from typing import TYPE_CHECKING, Any
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exconnect.errors import InvalidArgument, InvalidOrder
 from exconnect.model.enums import InstrumentStatus, MarketType, OrderType, SelfTradePrevention, Side
-from exconnect.model.values import ZERO, Money, decimal_of, plain
+from exconnect.model.values import EXACT, ZERO, Money, decimal_of, plain
 
 if TYPE_CHECKING:
     from exconnect.model.order import PlaceOrder
@@ -80,18 +81,21 @@ class Instrument:
         """Refuse an order that the exchange would refuse; `reference_price` adds the checks that need one.
 
         Raises:
-            InvalidOrder: names the filter, its limit, the value and the nearest legal value.
+            InvalidOrder: names the filter, its limit, the value, and the nearest value that this and the
+                instrument's other rules for it allow (None: there is none).
         """
         self._check_kind(order)
         for argument, price in (("price", order.price), ("stop_price", order.stop_price)):
             if price is not None:
-                self._check_price(argument, price)
+                self._check_price(argument, price, self.min_price, self.max_price)
+        sizes = self._sizes(order.type)
         for argument, quantity in (("quantity", order.quantity), ("iceberg_quantity", order.iceberg_quantity)):
             if quantity is not None:
-                self._check_quantity(argument, quantity, is_market=not order.type.has_price)
+                self._check_quantity(argument, quantity, sizes)
         self._check_extras(order)
-        self._check_band(order, reference_price)
-        self._check_notional(order, reference_price)
+        if order.price is not None and reference_price is not None:
+            self._check_band(order.side, order.price, reference_price)
+        self._check_notional(order, reference_price, sizes)
 
     def _check_kind(self, order: PlaceOrder) -> None:
         if self.status is not InstrumentStatus.TRADING:
@@ -102,34 +106,41 @@ class Instrument:
         if order.quote_quantity is not None and not self.rules.quote_quantity:
             raise self._refuse(f"{self.symbol} takes no quote_quantity: give quantity in {self.base}")
 
-    def _check_price(self, argument: str, price: Decimal) -> None:
-        low, high = self.min_price, self.max_price
+    def _check_price(
+        self, argument: str, price: Decimal, low: Decimal | None, high: Decimal | None, bounds: str = "allowed"
+    ) -> None:
+        tick = self.tick_size
         if low and price < low:
-            nearest = self.round_price(low, "up")
-            raise self._over("price_range", argument, price, low, nearest, "is below the least price")
-        if high and price > high:
-            nearest = self.round_price(high, "down")
-            raise self._over("price_range", argument, price, high, nearest, "is above the greatest price")
-        if self.tick_size and price % self.tick_size:
-            nearest = max(self.round_price(price), self.tick_size)
-            raise self._over(
-                "tick_size", argument, price, self.tick_size, nearest, "is not a multiple of the tick size"
-            )
+            name, limit, words = "price_range", low, f"is below the least {bounds} price"
+        elif high and price > high:
+            name, limit, words = "price_range", high, f"is above the greatest {bounds} price"
+        elif tick and EXACT.remainder(price, tick):
+            name, limit, words = "tick_size", tick, "is not a multiple of the tick size"
+        else:
+            return
+        raise self._over(name, argument, price, limit, _Grid(tick, low or ZERO, high or None), words)
 
-    def _check_quantity(self, argument: str, quantity: Decimal, *, is_market: bool) -> None:
-        lots = [self.lot_size, self.rules.market_lot_size if is_market else None]
-        least = max(self.min_quantity, self.rules.market_min_quantity or ZERO) if is_market else self.min_quantity
-        most = min((x for x in (self.max_quantity, self.market_max_quantity if is_market else None) if x), default=None)
+    def _check_quantity(self, argument: str, quantity: Decimal, sizes: _Grid) -> None:
+        lot, least, most = sizes
         if quantity < least:
-            nearest = self.round_quantity(least, "up")
-            raise self._over("min_quantity", argument, quantity, least, nearest, "is below the least quantity")
-        if most is not None and quantity > most:
-            nearest = self.round_quantity(most, "down")
-            raise self._over("max_quantity", argument, quantity, most, nearest, "is above the greatest quantity")
-        for lot in lots:
-            if lot and quantity % lot:
-                nearest = max(_on_grid(quantity, lot, "down"), _on_grid(least, lot, "up"), lot)
-                raise self._over("lot_size", argument, quantity, lot, nearest, "is not a multiple of the lot size")
+            name, limit, words = "min_quantity", least, "is below the least quantity"
+        elif most is not None and quantity > most:
+            name, limit, words = "max_quantity", most, "is above the greatest quantity"
+        elif lot and EXACT.remainder(quantity, lot):
+            name, limit, words = "lot_size", lot, "is not a multiple of the lot size"
+        else:
+            return
+        raise self._over(name, argument, quantity, limit, sizes, words)
+
+    def _sizes(self, kind: OrderType) -> _Grid:
+        if kind is not OrderType.MARKET:
+            return _Grid(self.lot_size, self.min_quantity, self.max_quantity or None)
+        rules = self.rules
+        return _Grid(
+            _common_step(self.lot_size, rules.market_lot_size or ZERO),
+            max(self.min_quantity, rules.market_min_quantity or ZERO),
+            min((most for most in (self.max_quantity, self.market_max_quantity) if most), default=None),
+        )
 
     def _check_extras(self, order: PlaceOrder) -> None:
         rules = self.rules
@@ -137,23 +148,20 @@ class Instrument:
             self._check_iceberg(order.quantity, order.iceberg_quantity)
         if order.trailing_delta_bps is not None:
             self._check_trailing(order)
-        wanted = order.self_trade_prevention
-        if (
-            wanted is not None
-            and rules.self_trade_preventions is not None
-            and wanted not in rules.self_trade_preventions
-        ):
-            offered = ", ".join(sorted(rules.self_trade_preventions))
+        wanted, modes = order.self_trade_prevention, rules.self_trade_preventions
+        if wanted is not None and modes is not None and wanted not in modes:
+            offered = ", ".join(sorted(modes))
             raise self._refuse(f"{self.symbol} does not offer self_trade_prevention={wanted.value!r}, only {offered}")
 
     def _check_iceberg(self, quantity: Decimal, shown: Decimal) -> None:
         if not self.rules.iceberg:
             raise self._refuse(f"{self.symbol} takes no iceberg orders")
-        parts, most = -(-quantity // shown), self.rules.iceberg_parts
-        if most is not None and parts > most:
-            nearest = self.round_quantity(quantity / most, "up")
-            text = f"iceberg_quantity={plain(shown)} makes {parts} parts, {most} are allowed: use {plain(nearest)}"
-            raise self._refuse(text, nearest=nearest, value=shown)
+        most = self.rules.iceberg_parts
+        if most is not None and quantity > EXACT.multiply(shown, Decimal(most)):
+            least = max(self.min_quantity, _UP.divide(quantity, Decimal(most)))
+            nearest = _Grid(self.lot_size or _FINE, least, quantity).nearest(shown)
+            text = f"iceberg_quantity={plain(shown)} makes more than {most} parts of {plain(quantity)}"
+            raise self._refuse(text, argument="iceberg_quantity", value=shown, nearest=nearest)
 
     def _check_trailing(self, order: PlaceOrder) -> None:
         if not self.rules.trailing:
@@ -166,57 +174,89 @@ class Instrument:
             text = f"trailing_delta_bps={delta} must be between {bounds[0]} and {bounds[1]} on {self.symbol}"
             raise self._refuse(text, nearest=Decimal(min(max(delta, bounds[0]), bounds[1])), value=Decimal(delta))
 
-    def _check_band(self, order: PlaceOrder, reference: Decimal | None) -> None:
-        if order.price is None or reference is None:
-            return
-        low, high = self.rules.bid_band if order.side is Side.BUY else self.rules.ask_band
-        if low is not None and order.price < reference * low:
-            limit = reference * low
-            raise self._over(
-                "price_range", "price", order.price, limit, self.round_price(limit, "up"), "is too far below"
-            )
-        if high is not None and order.price > reference * high:
-            limit = reference * high
-            raise self._over(
-                "price_range", "price", order.price, limit, self.round_price(limit, "down"), "is too far above"
-            )
+    def _check_band(self, side: Side, price: Decimal, reference: Decimal) -> None:
+        low, high = self.rules.bid_band if side is Side.BUY else self.rules.ask_band
+        floor = None if low is None else EXACT.multiply(reference, low)
+        ceiling = None if high is None else EXACT.multiply(reference, high)
+        least = max((x for x in (self.min_price, floor) if x), default=None)
+        most = min((x for x in (self.max_price, ceiling) if x), default=None)
+        self._check_price("price", price, least, most, bounds=f"(at {plain(reference)}) allowed")
 
-    def _check_notional(self, order: PlaceOrder, reference: Decimal | None) -> None:
-        is_market = order.price is None
+    def _check_notional(self, order: PlaceOrder, reference: Decimal | None, sizes: _Grid) -> None:
         price = reference if order.price is None else order.price
         if order.quote_quantity is not None:
-            notional, per_lot = order.quote_quantity, None
-        elif price is not None and order.quantity is not None:
-            notional, per_lot = price * order.quantity, price
+            value = order.quote_quantity
+        elif order.quantity is not None and price is not None:
+            value = EXACT.multiply(order.quantity, price)
         else:
             return
-        least = self.rules.market_min_notional if is_market else self.min_notional
-        most = self.rules.market_max_notional if is_market else self.max_notional
-        if least and notional < least:
-            raise self._notional("min_notional", notional, least, per_lot, "up", "below the least")
-        if most and notional > most:
-            raise self._notional("max_notional", notional, most, per_lot, "down", "above the greatest")
-
-    def _notional(
-        self, name: str, value: Decimal, limit: Decimal, price: Decimal | None, mode: str, words: str
-    ) -> InvalidOrder:
-        nearest = limit if price is None else self.round_quantity(limit / price, mode)
-        argument = "quote_quantity" if price is None else "quantity"
+        is_market, rules = order.price is None, self.rules
+        least = rules.market_min_notional if is_market else self.min_notional
+        most = rules.market_max_notional if is_market else self.max_notional
+        if least and value < least:
+            name, limit, words = "min_notional", least, "below the least"
+        elif most and value > most:
+            name, limit, words = "max_notional", most, "above the greatest"
+        else:
+            return
         text = f"the order is worth {plain(value)} {self.quote}, {words} notional {plain(limit)} of {self.symbol}"
-        return self._refuse(
-            f"{text}: use {argument}={plain(nearest)!r}", name, limit=limit, value=value, nearest=nearest
-        )
+        if order.quantity is None or price is None:
+            raise self._with_nearest(text, name, "quote_quantity", limit, limit=limit, value=value)
+        nearest = sizes.worth(price, least or None, most or None).nearest(order.quantity)
+        raise self._with_nearest(text, name, "quantity", nearest, limit=limit, value=value)
 
-    def _over(
-        self, name: str, argument: str, value: Decimal, limit: Decimal, nearest: Decimal, words: str
+    def _over(self, name: str, argument: str, value: Decimal, limit: Decimal, grid: _Grid, words: str) -> InvalidOrder:
+        text = f"{argument}={plain(value)} {words} ({plain(limit)}) of {self.symbol}"
+        return self._with_nearest(text, name, argument, grid.nearest(value), limit=limit, value=value)
+
+    def _with_nearest(
+        self, text: str, name: str, argument: str, nearest: Decimal | None, **more: Decimal
     ) -> InvalidOrder:
-        text = f"{argument}={plain(value)} {words} ({plain(limit)}) of {self.symbol}: use {plain(nearest)}"
-        return self._refuse(text, name, argument=argument, limit=limit, value=value, nearest=nearest)
+        hint = "" if nearest is None else f': use {argument}="{plain(nearest)}"'
+        return self._refuse(text + hint, name, argument=argument, nearest=nearest, **more)
 
     def _refuse(self, text: str, name: str | None = None, **more: Any) -> InvalidOrder:
         details = {key: plain(value) if isinstance(value, Decimal) else value for key, value in more.items()}
-        details |= {"filter": name, "exchange": self.exchange, "symbol": self.symbol}
-        return InvalidOrder(text, details)
+        return InvalidOrder(text, details | {"filter": name, "exchange": self.exchange, "symbol": self.symbol})
+
+
+_UP = Context(prec=EXACT.prec, rounding=ROUND_UP)
+_DOWN = Context(prec=EXACT.prec, rounding=ROUND_DOWN)
+_FINE = Decimal("0.00000001")  # the step of what is suggested where an instrument has none
+
+
+class _Grid(NamedTuple):
+    """Multiples of `step` above zero, from `least` to `most`; a step of zero: every number."""
+
+    step: Decimal
+    least: Decimal
+    most: Decimal | None
+
+    def worth(self, price: Decimal, least: Decimal | None, most: Decimal | None) -> _Grid:
+        """The part of it whose product with `price` lies between `least` and `most`."""
+        floor = self.least if least is None else max(self.least, _UP.divide(least, price))
+        tops = [self.most, None if most is None else _DOWN.divide(most, price)]
+        return _Grid(self.step or _FINE, floor, min((top for top in tops if top is not None), default=None))
+
+    def nearest(self, value: Decimal) -> Decimal | None:
+        """What of it is nearest to `value`, None if there is nothing in it."""
+        found = max(_on_grid(value, self.step, "nearest"), _on_grid(self.least, self.step, "up"), self.step)
+        if self.most is not None:
+            found = min(found, _on_grid(self.most, self.step, "down"))
+        return found if found > 0 and found >= self.least else None
+
+
+def _common_step(one: Decimal, other: Decimal) -> Decimal:
+    """The least step whose multiples are multiples of both."""
+    if not one or not other:
+        return one or other
+    unit = Decimal(1).scaleb(min(_exponent(one), _exponent(other)))
+    return math.lcm(int(one / unit), int(other / unit)) * unit
+
+
+def _exponent(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return min(int(exponent), 0)
 
 
 def _on_grid(value: Decimal, step: Decimal, mode: str) -> Decimal:
@@ -225,5 +265,5 @@ def _on_grid(value: Decimal, step: Decimal, mode: str) -> Decimal:
         raise InvalidArgument(f"mode={mode!r}: must be one of {choices}", {"argument": "mode"})
     if not step:
         return value
-    steps = (value / step).to_integral_value(_ROUNDING[mode])
-    return (steps * step).quantize(step.normalize() if step.normalize() < 1 else Decimal(1))
+    steps = EXACT.divide(value, step).to_integral_value(_ROUNDING[mode])
+    return EXACT.quantize(EXACT.multiply(steps, step), Decimal(1).scaleb(_exponent(step)))
