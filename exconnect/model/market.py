@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -146,8 +146,11 @@ class Levels(Sequence[Level]):
         cell = self._cells[index]
         return cell[2] or _read(cell)
 
+    def __iter__(self) -> Iterator[Level]:
+        return (cell[2] or _read(cell) for cell in self._cells)
+
     def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+        return list(self) == list(other) if isinstance(other, (Levels, list, tuple)) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # compared by value, and building it to hash it helps nobody
 
@@ -162,9 +165,12 @@ class Levels(Sequence[Level]):
 
 def _read(cell: Cell) -> Level:
     # Two threads may both build it: the value is the same and the assignment is atomic.
-    level: Level = Level(Decimal(cell[0]), Decimal(cell[1]))
+    level: Level = _level(Level, (Decimal(cell[0]), Decimal(cell[1])))
     cell[2] = level
     return level
+
+
+_level: Any = tuple.__new__  # what Level() does, without its two calls in between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +226,7 @@ class Book:
 
     def draw(self, rows: int = 5) -> str:
         """The best `rows` of both sides as a picture for the terminal."""
+        rows = max(rows, 0)
         return draw(self.bids[:rows], self.asks[:rows])
 
     def _against(self, side: Side | str) -> Sequence[Level]:
