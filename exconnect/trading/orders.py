@@ -1,24 +1,25 @@
 """The order store: what is known of every order, as a join of everything that was ever heard of it.
 
 Replies, stream events and polls come in any order, late, twice, or not at all. A snapshot is therefore never
-overwritten but merged: executed quantity is the greatest ever reported, fills are a union, and a status
-only moves up the ranks. Merging is commutative, associative and idempotent, so that every order of arrival
-ends in the same state, and nothing a user has seen ever goes back.
+overwritten. Kept are the greatest of each kind (the newest, the newest that states the terms, the one furthest on in
+the order's life), the greatest executed quantity, and the union of the fills. All these are maxima and unions, so
+merging is commutative, associative and idempotent: every order of arrival ends in the same state, and nothing that a
+user has seen ever goes back.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Fill, Order
-from exconnect.model.values import EPOCH, ZERO
+from exconnect.model.values import EPOCH, EXACT, total
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -40,73 +41,133 @@ RANKS = {
 _KEPT = 10_000  # orders that are over and still remembered
 
 
-def merge(known: Order, news: Order) -> Order:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was heard of one order, no more of it than decides."""
+
+    newest: Order
+    terms: Order  # the newest that states a quantity
+    furthest: Order  # in its life; of two ends with one rank, the newer
+    created: Order  # the earliest word of its creation, the exchange's if it has spoken
+    order_id: str | None
+    replaces: str | None
+    idempotency_key: str | None
+    filled_quantity: Decimal
+    filled_quote: Decimal
+    fills: tuple[Fill, ...]
+
+    @classmethod
+    def of(cls, order: Order) -> Evidence:
+        """What one snapshot says."""
+        return cls(
+            newest=order,
+            terms=order,
+            furthest=order,
+            created=order,
+            order_id=order.order_id,
+            replaces=order.replaces,
+            idempotency_key=order.idempotency_key,
+            filled_quantity=order.filled_quantity,
+            filled_quote=order.filled_quote,
+            fills=_union(order.fills),
+        )
+
+    def order(self) -> Order:
+        """What it amounts to."""
+        filled = max(self.filled_quantity, total(fill.quantity for fill in self.fills))
+        quote = max(self.filled_quote, total(EXACT.multiply(fill.price, fill.quantity) for fill in self.fills))
+        status = self._status(filled)
+        is_said = status is self.furthest.status
+        return replace(
+            self.terms,
+            status=status,
+            status_text=self.furthest.status_text if is_said else None,
+            rejection=self.furthest.rejection if status is OrderStatus.REJECTED else None,
+            order_id=self.order_id,
+            replaces=self.replaces,
+            idempotency_key=self.idempotency_key,
+            filled_quantity=filled,
+            filled_quote=quote,
+            average_price=quote / filled if filled and quote else None,
+            fills=self.fills,
+            fills_complete=total(fill.quantity for fill in self.fills) == filled,
+            created_at=self.created.created_at,
+            updated_at=self.newest.updated_at,
+            source=self.newest.source,
+            raw=self.newest.raw,
+        )
+
+    def _status(self, filled: Decimal) -> OrderStatus:
+        status, quantity = self.furthest.status, self.terms.quantity
+        # Only a quantity in base asset tells when an order is full.
+        if filled and quantity is not None and self.terms.quote_quantity is None and filled >= quantity:
+            return OrderStatus.FILLED
+        if filled and RANKS[status] < RANKS[OrderStatus.PARTIALLY_FILLED]:
+            return OrderStatus.PARTIALLY_FILLED
+        return status
+
+
+def merge(known: Evidence, news: Evidence) -> Evidence:
     """What is known after both, whichever came first."""
-    fills = _union(known.fills, news.fills)
-    filled = max(known.filled_quantity, news.filled_quantity, sum((fill.quantity for fill in fills), ZERO))
-    newest, other = (news, known) if _version(news) > _version(known) else (known, news)
-    status = _status(newest, other, filled)
-    quote = max(known.filled_quote, news.filled_quote, sum((fill.notional for fill in fills), ZERO))
-    leading = newest if newest.status is status else other if other.status is status else newest
-    return replace(
-        newest,
-        status=status,
-        status_text=leading.status_text or other.status_text,
-        order_id=newest.order_id or other.order_id,
-        quantity=_either(newest.quantity, other.quantity),
-        quote_quantity=_either(newest.quote_quantity, other.quote_quantity),
-        price=_either(newest.price, other.price),
-        stop_price=_either(newest.stop_price, other.stop_price),
-        time_in_force=newest.time_in_force or other.time_in_force,
-        post_only=known.post_only or news.post_only,
-        filled_quantity=filled,
-        filled_quote=quote,
-        average_price=quote / filled if filled and quote else None,
-        fills=fills,
-        fills_complete=sum((fill.quantity for fill in fills), ZERO) == filled,
-        created_at=_first(known, news),
-        updated_at=newest.updated_at or other.updated_at,
-        replaces=newest.replaces or other.replaces,
-        idempotency_key=newest.idempotency_key or other.idempotency_key,
-        rejection=newest.rejection or other.rejection,
-        raw=newest.raw if newest.raw is not None else other.raw,
+    return Evidence(
+        newest=max(known.newest, news.newest, key=_age),
+        terms=max(known.terms, news.terms, key=_authority),
+        furthest=max(known.furthest, news.furthest, key=_progress),
+        created=max(known.created, news.created, key=_origin),
+        order_id=known.order_id or news.order_id,
+        replaces=known.replaces or news.replaces,
+        idempotency_key=known.idempotency_key or news.idempotency_key,
+        filled_quantity=max(known.filled_quantity, news.filled_quantity),
+        filled_quote=max(known.filled_quote, news.filled_quote),
+        fills=known.fills if known.fills == news.fills else _union((*known.fills, *news.fills)),
     )
 
 
-def _version(order: Order) -> tuple[bool, datetime, float, Decimal]:
+# What each maximum goes by. Behind what decides come things that only make equal snapshots of different content
+# come out the same whichever was first.
+
+
+def _age(order: Order) -> tuple[bool, datetime, Source]:
     # What an exchange said beats what only this process believes; then its own clock decides.
-    return order.source is not Source.LOCAL, order.updated_at or EPOCH, RANKS[order.status], order.filled_quantity
+    return order.source is not Source.LOCAL, order.updated_at or EPOCH, order.source
 
 
-def _status(newest: Order, other: Order, filled: Decimal) -> OrderStatus:
-    quantity = _either(newest.quantity, other.quantity)
-    if quantity is not None and filled >= quantity and filled:
-        return OrderStatus.FILLED
-    # Of two ends with one rank the newer one holds.
-    status = other.status if RANKS[other.status] > RANKS[newest.status] else newest.status
-    if filled and RANKS[status] < RANKS[OrderStatus.PARTIALLY_FILLED]:
-        return OrderStatus.PARTIALLY_FILLED
-    return status
+def _authority(order: Order) -> tuple[object, ...]:
+    is_stated = order.quantity is not None or order.quote_quantity is not None
+    content = str((order.price, order.stop_price, order.time_in_force, order.post_only, order.side, order.type))
+    # In one millisecond, the smaller quantity is the later: an amend in place only ever takes away.
+    return is_stated, _age(order), -(order.quantity or 0), content
 
 
-def _union(known: tuple[Fill, ...], news: tuple[Fill, ...]) -> tuple[Fill, ...]:
-    if not news or known == news:
-        return known
-    if not known:
-        return news
-    by_id = {fill.id: fill for fill in news} | {fill.id: fill for fill in known}
+def _progress(order: Order) -> tuple[object, ...]:
+    rank = RANKS[order.status]
+    # Until an exchange has spoken, the newest attempt counts: what was never sent may be sent now.
+    life = rank if rank >= RANKS[OrderStatus.ACCEPTED] else 0.0
+    return life, _age(order), rank, order.status, order.status_text or "", order.rejection is not None
+
+
+def _origin(order: Order) -> tuple[bool, bool, timedelta]:
+    created = order.created_at
+    return created is not None, order.source is not Source.LOCAL, EPOCH - (created or EPOCH)
+
+
+def _union(fills: Iterable[Fill]) -> tuple[Fill, ...]:
+    by_id: dict[str, Fill] = {}
+    for fill in fills:
+        known = by_id.get(fill.id)
+        by_id[fill.id] = fill if known is None else max(known, fill, key=_detail)
     return tuple(sorted(by_id.values(), key=lambda fill: (fill.time or EPOCH, len(fill.id), fill.id)))
 
 
-def _either(first: Decimal | None, second: Decimal | None) -> Decimal | None:
-    return second if first is None else first
+def _detail(fill: Fill) -> tuple[object, ...]:
+    # A stream may tell of a fill before its fee is known.
+    said = (fill.fee, fill.is_maker, fill.client_order_id, fill.time)
+    return sum(x is not None for x in said), fill.source, fill.received_at or EPOCH, str(said), fill.replayed
 
 
-def _first(known: Order, news: Order) -> datetime | None:
-    # Created: the exchange's word if it has spoken, else ours.
-    by_exchange = [x.created_at for x in (known, news) if x.created_at is not None and x.source is not Source.LOCAL]
-    ours = [x.created_at for x in (known, news) if x.created_at is not None]
-    return min(by_exchange or ours, default=None)
+class _Kept(NamedTuple):
+    evidence: Evidence
+    order: Order
 
 
 class OrderStore:
@@ -115,78 +176,113 @@ class OrderStore:
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._changed: threading.Condition = env.condition()
-        self._open: dict[str, Order] = {}
-        self._done: OrderedDict[str, Order] = OrderedDict()
-        self._names: dict[str, str] = {}  # exchange's order id → client order id
+        self._open: dict[str, _Kept] = {}
+        self._done: OrderedDict[str, _Kept] = OrderedDict()
+        self._names: dict[str, str] = {}  # symbol and exchange's order id → name that it is kept under
+        self._untold: deque[Order] = deque()
+        self._is_telling = False
         self._listeners: tuple[Callable[[Order], None], ...] = ()
 
     def apply(self, news: Order) -> Order:
         """Merge a snapshot in and give the result; listeners hear of it if it changed anything."""
         with self._changed:
             name = self._name(news)
-            known = self._open.get(name) or self._done.get(name)
-            order = news if known is None else merge(known, replace(news, client_order_id=name))
-            if order == known:
+            known = self._find(name)
+            evidence = Evidence.of(news)
+            if known is not None:
+                evidence = merge(
+                    known.evidence, Evidence.of(replace(news, client_order_id=known.order.client_order_id))
+                )
+            order = evidence.order()
+            self._keep(name, _Kept(evidence, order))
+            if known is not None and replace(order, source=known.order.source) == known.order:
                 return order
-            self._keep(name, order)
             self._changed.notify_all()
-            listeners = self._listeners
-        for listener in listeners:
-            listener(order)
+            self._untold.append(order)
+        self._tell()
         return order
 
-    def _name(self, order: Order) -> str:
-        # A cancel may rename an order on the exchange; here it keeps the name it was placed under.
-        if order.order_id is not None:
-            return self._names.get(f"{order.symbol} {order.order_id}", order.client_order_id)
-        return order.client_order_id
+    def _tell(self) -> None:
+        # One thread at a time, outside the lock: listeners hear of changes in the order in which they were made.
+        while True:
+            with self._changed:
+                if self._is_telling or not self._untold:
+                    return
+                self._is_telling = True
+                order, listeners = self._untold.popleft(), self._listeners
+            try:
+                for listener in listeners:
+                    listener(order)
+            finally:
+                self._is_telling = False
 
-    def _keep(self, name: str, order: Order) -> None:
-        if order.order_id is not None:
-            self._names[f"{order.symbol} {order.order_id}"] = name
-        if order.is_open:
-            self._open[name] = order
+    def _name(self, order: Order) -> str:
+        """Client order id it is kept under: the one it was placed with, however a cancel may have renamed it since."""
+        if order.order_id is None:
+            return order.client_order_id
+        place = _place(order)
+        if place in self._names:
+            return self._names[place]
+        known = self._find(order.client_order_id)
+        if known is None or (known.order.symbol == order.symbol and known.order.order_id in (None, order.order_id)):
+            return order.client_order_id
+        return place  # an exchange lets an id be used again once its order is over
+
+    def _find(self, name: str) -> _Kept | None:
+        return self._open.get(name) or self._done.get(name)
+
+    def _keep(self, name: str, kept: _Kept) -> None:
+        if kept.order.order_id is not None:
+            self._names[_place(kept.order)] = name
+        if kept.order.is_open:
+            self._done.pop(name, None)
+            self._open[name] = kept
             return
         self._open.pop(name, None)
-        self._done[name] = order
+        self._done[name] = kept
         self._done.move_to_end(name)
         if len(self._done) > _KEPT:
             _, forgotten = self._done.popitem(last=False)
-            self._names.pop(f"{forgotten.symbol} {forgotten.order_id}", None)
+            self._names.pop(_place(forgotten.order), None)
+
+    def _order(self, name: str) -> Order | None:
+        known = self._find(name)
+        return None if known is None else known.order
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot, None if the order is not known here."""
         with self._changed:
-            return self._open.get(client_order_id) or self._done.get(client_order_id)
+            return self._order(client_order_id)
 
     def name_of(self, symbol: str, order_id: str) -> str | None:
         """Client order id of the order with that exchange id, None if it is not known here."""
         with self._changed:
-            return self._names.get(f"{symbol} {order_id}")
+            order = self._order(self._names.get(f"{symbol} {order_id}", ""))
+            return None if order is None else order.client_order_id
 
     def open(self, symbol: str | None = None) -> list[Order]:
         """All that are open, oldest first."""
-        with self._changed:
-            orders = list(self._open.values())
-        return [order for order in orders if symbol is None or order.symbol == symbol]
+        return sorted(self._select(symbol, self._open), key=_born)
 
     def history(self, symbol: str | None, limit: int) -> list[Order]:
         """The newest first, open ones among them."""
+        return sorted(self._select(symbol, self._done, self._open), key=_born, reverse=True)[:limit]
+
+    def _select(self, symbol: str | None, *parts: dict[str, _Kept]) -> list[Order]:
         with self._changed:
-            orders = [*self._done.values(), *self._open.values()]
-        mine = [order for order in orders if symbol is None or order.symbol == symbol]
-        return sorted(mine, key=lambda order: order.created_at or EPOCH, reverse=True)[:limit]
+            orders = [kept.order for part in parts for kept in part.values()]
+        return [order for order in orders if symbol is None or order.symbol == symbol]
 
     def wait(self, client_order_id: str, ready: Callable[[Order], bool], timeout: float) -> Order | None:
         """The newest snapshot as soon as `ready` says so of it, or at the deadline."""
 
         def arrived() -> bool:
-            order = self._open.get(client_order_id) or self._done.get(client_order_id)
+            order = self._order(client_order_id)
             return order is not None and ready(order)
 
         with self._changed:
             self._env.wait_for(self._changed, arrived, timeout)
-            return self._open.get(client_order_id) or self._done.get(client_order_id)
+            return self._order(client_order_id)
 
     def listen(self, listener: Callable[[Order], None]) -> None:
         """Call `listener` with every snapshot that says something new; it must return at once."""
@@ -197,3 +293,11 @@ class OrderStore:
         """No more calls of `listener`."""
         with self._changed:
             self._listeners = tuple(known for known in self._listeners if known != listener)
+
+
+def _place(order: Order) -> str:
+    return f"{order.symbol} {order.order_id}"  # the blank keeps it apart from every client order id
+
+
+def _born(order: Order) -> datetime:
+    return order.created_at or EPOCH
