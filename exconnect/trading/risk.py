@@ -6,6 +6,7 @@ reason) or anything else refuses it, and so does any exception: what cannot be c
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-from exconnect.errors import RiskRejected, TradingHalted
+from exconnect.errors import InvalidArgument, InvalidType, RiskRejected, TradingHalted
 from exconnect.model.account import Balance
 from exconnect.model.enums import MarketType, Side
 from exconnect.model.instrument import Instrument
@@ -58,23 +59,39 @@ def name_of(check: RiskCheck) -> str:
 
 
 def run_checks(checks: tuple[RiskCheck, ...], order: PlaceOrder, view: RiskView) -> None:
-    """Ask every check in order.
+    """Ask every check in order; if one refuses, those before it hear that the order did not leave.
 
     Raises:
         RiskRejected: the first refusal, or the first check that failed (`__cause__`).
     """
-    for check in checks:
-        name = name_of(check)
-        details = {"check": name, "symbol": order.symbol, "client_order_id": order.client_order_id}
+    for asked, check in enumerate(checks):
         try:
-            verdict = check(order, view)
-        except Exception as error:
-            message = f"risk check {name} failed ({type(error).__name__}), so the order was not sent"
-            raise RiskRejected(message, details) from error
-        if verdict is None or verdict is True:
-            continue
-        reason = verdict if isinstance(verdict, str) else "no reason given"
-        raise RiskRejected(f"risk check {name} refused the order: {reason}", details)
+            _ask(check, order, view)
+        except BaseException:
+            take_back(checks[:asked], order)
+            raise
+
+
+def take_back(checks: tuple[RiskCheck, ...], order: PlaceOrder) -> None:
+    """Tell the checks that count what left that this order, which they let pass, did not leave."""
+    for check in checks:
+        undo = getattr(check, "take_back", None)
+        if undo is not None:
+            undo(order)
+
+
+def _ask(check: RiskCheck, order: PlaceOrder, view: RiskView) -> None:
+    name = name_of(check)
+    details = {"check": name, "symbol": order.symbol, "client_order_id": order.client_order_id}
+    try:
+        verdict = check(order, view)
+    except Exception as error:
+        message = f"risk check {name} failed ({type(error).__name__}), so the order was not sent"
+        raise RiskRejected(message, details) from error
+    if verdict is None or verdict is True:
+        return
+    reason = verdict if isinstance(verdict, str) and verdict else "no reason given"
+    raise RiskRejected(f"risk check {name} refused the order: {reason}", details)
 
 
 def _notional(order: PlaceOrder, view: RiskView) -> Decimal | None:
@@ -91,6 +108,7 @@ class MaxOrderValue:
         self.quote = positive(quote, "quote")
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         value = _notional(order, view)
         if value is None:
             return "the value cannot be told without a price"
@@ -105,6 +123,7 @@ class PriceBand:
         self.stream = stream
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         mid, price = self.stream.book(order.symbol).mid, view.reference_price
         if mid is None or price is None:
             return "there is no price to compare with"
@@ -113,34 +132,66 @@ class PriceBand:
 
 
 class _Recent:
-    """What was let through lately, thread-safe and pruned."""
+    """What was let through lately, in this process; thread-safe, pruned, and empty again after pickling."""
 
     def __init__(self, seconds: float) -> None:
-        self.window = timedelta(seconds=seconds)
-        self._lock = threading.Lock()
-        self._seen: deque[tuple[datetime, object]] = deque()
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST_S:
+            raise InvalidArgument("a time span must be seconds: above zero, at most a day", {"argument": "seconds"})
+        self.seconds = seconds
+        self._seen: deque[tuple[datetime, object, PlaceOrder]] = deque()
+        self._locks: dict[int, threading.Lock] = {}
 
-    def admit(self, now: datetime, what: object, refuse: Callable[[list[object]], bool]) -> bool:
-        with self._lock:
-            while self._seen and now - self._seen[0][0] >= self.window:
+    def admit(self, now: datetime, order: PlaceOrder, what: object, most: int) -> bool:
+        """Whether `what` was let through less than `most` times; then it is let through once more."""
+        with self._lock():
+            window = timedelta(seconds=self.seconds)
+            while self._seen and now - self._seen[0][0] >= window:
                 self._seen.popleft()
-            if refuse([item for _, item in self._seen]):
+            if sum(known == what for _, known, _ in self._seen) >= most:
                 return False
-            self._seen.append((now, what))
+            self._seen.append((now, what, order))
             return True
+
+    def take_back(self, order: PlaceOrder) -> None:
+        """It was let through here and did not leave."""
+        with self._lock():
+            self._seen = deque(entry for entry in self._seen if entry[2] is not order)
+
+    def _lock(self) -> threading.Lock:
+        # Made on first use, and by process: one that a fork copies while it is held would never be released.
+        return self._locks.setdefault(os.getpid(), threading.Lock())
+
+    def __reduce__(self) -> tuple[type[_Recent], tuple[float]]:
+        return _Recent, (self.seconds,)
+
+
+_LONGEST_S = 86_400
+
+
+def _checked_count(count: int) -> int:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise InvalidType("count must be an int", {"argument": "count"})
+    if count < 0:
+        raise InvalidArgument("count must not be below zero", {"argument": "count"})
+    return count
 
 
 class MaxOrderRate:
     """Refuses more than `count` orders in `per` seconds."""
 
     def __init__(self, count: int, per: float) -> None:
-        self.count = count
+        self.count = _checked_count(count)
         self._recent = _Recent(per)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
-        if self._recent.admit(view.now, None, lambda seen: len(seen) >= self.count):
+        """None, or why not."""
+        if self._recent.admit(view.now, order, None, self.count):
             return None
-        return f"{self.count} orders in {self._recent.window.total_seconds():g} s"
+        return f"{self.count} orders in {self._recent.seconds:g} s"
+
+    def take_back(self, order: PlaceOrder) -> None:
+        """The order did not leave after all."""
+        self._recent.take_back(order)
 
 
 class NoDuplicates:
@@ -150,19 +201,25 @@ class NoDuplicates:
         self._recent = _Recent(within)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         key = (order.symbol, order.side, order.quantity, order.quote_quantity, order.price)
-        if self._recent.admit(view.now, key, lambda seen: key in seen):
+        if self._recent.admit(view.now, order, key, 1):
             return None
-        return f"the same order left less than {self._recent.window.total_seconds():g} s ago"
+        return f"the same order left less than {self._recent.seconds:g} s ago"
+
+    def take_back(self, order: PlaceOrder) -> None:
+        """The order did not leave after all."""
+        self._recent.take_back(order)
 
 
 class MaxOpenOrders:
     """Refuses a new order while `count` are open; the result of an amend replaces one and passes."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count = _checked_count(count)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         if order.amends is not None or len(view.open_orders) < self.count:
             return None
         return f"{len(view.open_orders)} orders are open"
@@ -175,6 +232,7 @@ class AllowedSymbols:
         self.symbols = frozenset(symbols)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         return None if order.symbol in self.symbols else f"{order.symbol} is not among the allowed symbols"
 
 
@@ -182,6 +240,7 @@ class ReduceOnly:
     """Lets only orders pass that make what is held smaller; on spot: sells."""
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
+        """None, or why not."""
         if view.instrument.market is MarketType.SPOT:
             return None if order.side is Side.SELL else "only sells reduce what is held"
         return None if order.reduce_only else "reduce_only=True is required"
