@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 
-from exconnect.errors import ExchangeError, InvalidType, UnknownSymbol
+from exconnect.errors import ExconnectError, InvalidType, UnknownSymbol
 from exconnect.model.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _KEPT_S = 3600.0
 _MOST = 100_000
+_SHOWN = 60  # characters of somebody's text that an error repeats
 
 Load = Callable[[tuple[str, ...]], object]  # exchange symbols, none: all; puts what it finds
 
@@ -26,10 +29,12 @@ class Instruments(Mapping[str, Instrument]):
 
     def __init__(self, exchange: str, env: Environment, parse_symbol: Callable[[str], str | None]) -> None:
         self._exchange = exchange
+        self._env = env
         self._parse = parse_symbol
         self._lock: threading.Lock = env.lock()
         self._fresh: TTLCache[str, Instrument] = TTLCache(_MOST, _KEPT_S, env.now)
         self._by_exchange_symbol: dict[str, Instrument] = {}
+        self._whole_until = -math.inf
         self.is_whole = False  # whether everything that is listed has been loaded once
 
     def __getitem__(self, symbol: str) -> Instrument:
@@ -45,9 +50,12 @@ class Instruments(Mapping[str, Instrument]):
             return len(self._fresh)
 
     def put(self, instruments: Iterable[Instrument], *, whole: bool = False) -> None:
-        """Remember what the exchange has just listed; `whole`: that is all there is."""
+        """Remember what the exchange has just listed; `whole`: that is all there is, and the rest is listed no more."""
         with self._lock:
-            self.is_whole |= whole
+            if whole:
+                self.is_whole = True
+                self._whole_until = self._env.now() + _KEPT_S
+                self._fresh.clear()
             for instrument in instruments:
                 self._fresh[instrument.symbol] = instrument
                 self._by_exchange_symbol[instrument.exchange_symbol] = instrument
@@ -65,33 +73,35 @@ class Instruments(Mapping[str, Instrument]):
         if not isinstance(symbol, str):
             message = f"symbol must be text like 'BTC/USDT', not {type(symbol).__name__}"
             raise InvalidType(message, {"argument": "symbol"})
-        with self._lock:
-            known = self._fresh.get(symbol)
-        if known is not None:
-            return known
-        self._load_one(symbol, load)
-        with self._lock:
-            known = self._fresh.get(symbol)
+        known = self.get(symbol)
         if known is None:
-            raise self._unknown(symbol, load)
+            self._load_one(symbol, load)
+            known = self.get(symbol)
+        if known is None:
+            self._load_all(load)
+            known = self.get(symbol)
+        if known is None:
+            raise self._unknown(symbol)
         return known
 
     def _load_one(self, symbol: str, load: Load) -> None:
         exchange_symbol = self._parse(symbol)
-        if exchange_symbol is None:
-            return
-        try:
-            load((exchange_symbol,))
-        except (UnknownSymbol, ExchangeError) as error:
-            if not isinstance(error, UnknownSymbol):
-                raise
+        if exchange_symbol is not None:
+            with suppress(UnknownSymbol):
+                load((exchange_symbol,))
 
-    def _unknown(self, symbol: str, load: Load) -> UnknownSymbol:
-        load(())
-        near = self._suggest(symbol)
+    def _load_all(self, load: Load) -> None:
+        # For the suggestions only: a wrong symbol is a wrong symbol without them, and asked once an hour they do.
+        if self._env.now() >= self._whole_until:
+            with suppress(ExconnectError):
+                load(())
+
+    def _unknown(self, symbol: str) -> UnknownSymbol:
+        shown = symbol[:_SHOWN]
+        near = self._suggest(shown)
         hint = f": did you mean {', '.join(near)}?" if near else ", or it is written differently: 'BTC/USDT'"
-        details = {"argument": "symbol", "symbol": symbol[:60], "suggestions": near, "exchange": self._exchange}
-        return UnknownSymbol(f"{self._exchange} has no symbol {symbol[:60]!r}{hint}", details)
+        details = {"argument": "symbol", "symbol": shown, "suggestions": near, "exchange": self._exchange}
+        return UnknownSymbol(f"{self._exchange} has no symbol {shown!r}{hint}", details)
 
     def _suggest(self, symbol: str) -> list[str]:
         squeezed = "".join(c for c in symbol.upper() if c.isalnum())
