@@ -36,17 +36,20 @@ class Pages(Iterator[T], Generic[T]):
         return self
 
     def __next__(self) -> T:
-        while not self._items:
-            if self._next is None or self._state.get("left") == 0:
-                raise StopIteration
+        while self._state.get("left") != 0:
+            if self._items:
+                return self._hand_out(self._items.popleft())
+            if self._next is None:
+                break
             items, following = self._fetch(self._next)
             self._items.extend(items)
             self._next = following
-        item = self._items.popleft()
+        raise StopIteration
+
+    def _hand_out(self, item: T) -> T:
+        left = self._state.get("left")
         state = self._behind(self._state, item)
-        if state.get("left") is not None:
-            state["left"] -= 1
-        self._state = state
+        self._state = state if left is None else {**state, "left": left - 1}
         return item
 
     @property
@@ -63,7 +66,7 @@ def resume(name: str, cursor: str) -> State:
     """
     try:
         found, state = json.loads(cursor)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         found, state = None, None
     if found != name or not isinstance(state, dict):
         raise InvalidArgument(f"cursor does not come from {name}", {"argument": "cursor"})
