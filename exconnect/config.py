@@ -10,15 +10,17 @@ import hashlib
 import ipaddress
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from exconnect.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ENVIRONMENTS = ("live", "testnet", "demo")
 KINDS = ("hmac", "rsa", "ed25519")
@@ -57,16 +59,22 @@ class Endpoints:
 
 
 def _checked_url(url: str, name: str, schemes: tuple[str, str]) -> str:
-    parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    shown = repr(url) if "@" not in str(url) else "with a user name"  # and a password behind it
     try:
+        parts = urlsplit(url if isinstance(url, str) else "")
         host, _ = parts.hostname, parts.port
     except ValueError:
-        host = None
-    if parts.scheme not in schemes or not host or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(f"{name} URL {url!r}: must be {schemes[0]}://host[:port]", {"choices": list(schemes)})
+        parts, host = urlsplit(""), None
+    if not host or parts.scheme not in schemes or not _is_plain_url(parts):
+        raise ConfigurationError(f"{name} URL {shown}: must be {schemes[0]}://host[:port]", {"choices": list(schemes)})
     if parts.scheme == schemes[1] and not is_loopback(host):
-        raise ConfigurationError(f"{name} URL {url!r}: without TLS only this machine (127.0.0.1) may be reached")
-    return url.rstrip("/")
+        raise ConfigurationError(f"{name} URL {shown}: without TLS only this machine (127.0.0.1) may be reached")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _is_plain_url(parts: SplitResult) -> bool:
+    extras = "@" in parts.netloc or parts.query or parts.fragment
+    return not extras and not any(c.isspace() or c == "\\" for c in parts.netloc + parts.path)
 
 
 def is_loopback(host: str) -> bool:
@@ -79,41 +87,95 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class Secret:
+    """Bytes that no repr, message, traceback with locals or pickle shows; those of a file are read at first use."""
+
+    __slots__ = ("_name", "_path", "_value")
+
+    def __init__(self, value: bytes | None = None, *, path: str = "", name: str = "") -> None:
+        self._value = value
+        self._path = path
+        self._name = name
+
+    @classmethod
+    def of(cls, value: object) -> Secret:
+        """Text or bytes, hidden; what is neither becomes nothing."""
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, str):
+            value = value.encode(errors="replace")
+        return cls(value if isinstance(value, bytes) else b"")
+
+    @property
+    def is_empty(self) -> bool:
+        """Known to hold nothing."""
+        return self._value == b""
+
+    def reveal(self) -> bytes:
+        """The bytes, for those that sign.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or is empty.
+        """
+        if self._value is None:
+            self._value = _read(self._path, self._name).strip()
+        if self.is_empty and self._path:
+            raise ConfigurationError(f"{self._name}: {self._path} is empty")
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"Secret {_NO_PICKLE}")
+
+
 class Credentials:
-    """An API key and how to sign with it: exactly one of `secret` (HMAC), a PEM private key (text or file;
-    RSA or Ed25519, found by parsing), or `signer`, a callable from bytes to signature bytes, with its `kind`.
+    """An API key and how to sign with it.
+
+    Exactly one of `secret` (HMAC), a PEM private key (text or file; RSA or Ed25519, found by parsing), or `signer`,
+    a callable from bytes to signature bytes, with its `kind`. Files are read at first use.
 
     Raises:
         ConfigurationError: none or several of them, or a kind that does not exist.
     """
 
-    __slots__ = ("_passphrase", "_pem", "_pem_file", "_reference", "_secret", "_signer", "key")
+    __slots__ = ("_key", "_parsed", "_passphrase", "_pem", "_pem_file", "_reference", "_secret", "_signer")
 
     def __init__(
         self,
-        key: str,
-        secret: str | None = None,
+        key: str | Secret,
+        secret: str | Secret | None = None,
         *,
-        private_key: str | bytes | None = None,
+        private_key: str | bytes | Secret | None = None,
         private_key_file: str | os.PathLike[str] | None = None,
-        passphrase: str | None = None,
+        passphrase: str | Secret | None = None,
         signer: Callable[[bytes], bytes] | None = None,
         kind: str | None = None,
     ) -> None:
-        given = [x for x in (secret, private_key, private_key_file, signer) if x is not None]
-        if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
-            raise ConfigurationError("credentials need key: the API key id, as printable text")
-        if len(given) != 1:
+        # From here on a traceback with locals finds these wrapped.
+        key = Secret.of(key)
+        secret = None if secret is None else Secret.of(secret)
+        private_key = None if private_key is None else Secret.of(private_key)
+        passphrase = None if passphrase is None else Secret.of(passphrase)
+        ways = [x for x in (secret, private_key, private_key_file, signer) if x is not None]
+        if len(ways) != 1:
             raise ConfigurationError("credentials need exactly one of secret, private_key, private_key_file, signer")
+        if any(isinstance(x, Secret) and x.is_empty for x in ways):
+            raise ConfigurationError("secret and private_key must be text that is not empty")
         if (signer is None) != (kind is None) or (kind is not None and kind not in KINDS):
             raise ConfigurationError(f"kind goes with signer and is one of {', '.join(KINDS)}")
-        self.key = key
-        self._secret = _bytes(secret)
-        self._pem = _bytes(private_key)
+        if passphrase is not None and private_key is None and private_key_file is None:
+            raise ConfigurationError("passphrase goes with private_key or private_key_file")
+        self._key = key
+        self._secret = secret
         self._pem_file = None if private_key_file is None else os.fspath(private_key_file)
-        self._passphrase = _bytes(passphrase)
+        self._pem = private_key if self._pem_file is None else Secret(path=self._pem_file, name="private_key_file")
+        self._passphrase = passphrase
         self._signer = None if signer is None or kind is None else (kind, signer)
+        self._parsed: tuple[str, Any] | None = None
         self._reference: tuple[str, str] | None = None
+        _check_key(key)
 
     @classmethod
     def from_env(cls, exchange: str, prefix: str = PREFIX) -> Self:
@@ -122,24 +184,32 @@ class Credentials:
         Each may also be given as `…_FILE`, a file that holds it. The result is a reference: it pickles.
 
         Raises:
-            ConfigurationError: names the variables that are missing.
+            ConfigurationError: names the variables that are missing, or of which only one may be set.
         """
         names = variables(exchange, prefix)
-        values = {part: _from_env_or_file(name) for part, name in names.items() if part != "private_key_file"}
-        key, pem_file = values["key"], os.environ.get(names["private_key_file"])
-        if key is None or (values["secret"] is None and pem_file is None):
+        key, secret = _from_env(names["key"]), _from_env(names["secret"])
+        pem_file = os.environ.get(names["private_key_file"]) or None
+        if key is None or (secret is None and pem_file is None):
             raise ConfigurationError(missing_credentials(exchange, prefix), {"exchange": exchange})
-        secret = None if pem_file is not None else values["secret"]
-        made = cls(key, secret, private_key_file=pem_file, passphrase=values["passphrase"])
+        if secret is not None and pem_file is not None:
+            text = f"{names['secret']} and {names['private_key_file']} are both set: which one goes with the key?"
+            raise ConfigurationError(text, {"exchange": exchange})
+        passphrase = None if pem_file is None else _from_env(names["passphrase"])
+        made = cls(key, secret, private_key_file=pem_file, passphrase=passphrase)
         made._reference = (exchange, prefix)
         return made
 
     @property
+    def key(self) -> str:
+        """The API key id."""
+        self._key.reveal()
+        _check_key(self._key)
+        return self._key.reveal().decode()
+
+    @property
     def kind(self) -> str:
         """`"hmac"`, `"rsa"` or `"ed25519"`."""
-        if self._secret is not None:
-            return "hmac"
-        return self._signer[0] if self._signer is not None else self.signing_key()[0]
+        return self.signing_key()[0]
 
     @property
     def account(self) -> str:
@@ -154,17 +224,20 @@ class Credentials:
         return self._pem_file is not None and self._passphrase is None
 
     def signing_key(self) -> tuple[str, Any]:
-        """Kind and what signs: secret bytes, a parsed private key, or the user's callable. For the signer only."""
+        """Kind and what signs: a `Secret`, a parsed private key, or the user's callable. For the signer only."""
         if self._secret is not None:
             return "hmac", self._secret
         if self._signer is not None:
             return self._signer
-        pem = self._pem if self._pem is not None else _read(self._pem_file or "", "private_key_file")
-        return _parsed_key(pem, self._passphrase)
+        if self._parsed is None:
+            self._parsed = _parsed_key(self._pem or Secret(), self._passphrase)
+        return self._parsed
 
     def __repr__(self) -> str:
-        kind = "hmac" if self._secret is not None else self._signer[0] if self._signer is not None else "private key"
-        return f"Credentials(key='…{self.key[-4:]}', kind={kind!r})"
+        try:
+            return f"Credentials(key='…{self.key[-4:]}', kind={self.kind!r})"
+        except ConfigurationError as error:
+            return f"Credentials({error.message})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._reference is not None:
@@ -178,35 +251,45 @@ def _from_file(cls: type[Credentials], key: str, path: str) -> Credentials:
     return cls(key, private_key_file=path)
 
 
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value
+def _check_key(key: Secret) -> None:
+    if not _is_key(key):
+        raise ConfigurationError("credentials need key: the API key id, printable text without blanks")
+
+
+def _is_key(key: Secret) -> bool:
+    value = key._value  # noqa: SLF001 - not to be read from its file before it is needed
+    return value is None or (value.isascii() and value.decode().isprintable() and b" " not in value and bool(value))
 
 
 def _read(path: str, name: str) -> bytes:
     try:
         return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{name}: cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise ConfigurationError(f"{name}: cannot read {path}: {reason}") from None
 
 
-def _parsed_key(pem: bytes, passphrase: bytes | None) -> tuple[str, Any]:
+def _parsed_key(pem: Secret, passphrase: Secret | None) -> tuple[str, Any]:
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError:
         text = "RSA and Ed25519 keys need the extra: pip install 'exconnect[crypto]'"
         raise ConfigurationError(text) from None
-    try:
-        key = load_pem_private_key(pem, passphrase)
-    except (ValueError, TypeError):
-        words = "with this passphrase" if passphrase else "without a passphrase"
-        raise ConfigurationError(f"the private key is no PEM that can be read {words}") from None
+    key: object = None
+    with suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = load_pem_private_key(pem.reveal(), None if passphrase is None else passphrase.reveal())
     if isinstance(key, Ed25519PrivateKey):
         return "ed25519", key
     if isinstance(key, RSAPrivateKey):
         return "rsa", key
-    raise ConfigurationError(f"the private key is {type(key).__name__}; RSA and Ed25519 keys can sign")
+    if key is not None:
+        raise ConfigurationError(f"the private key is {type(key).__name__}; RSA and Ed25519 keys can sign")
+    # Outside the handler: an error that the library raised may hold what it read.
+    words = "without a passphrase" if passphrase is None else "with this passphrase"
+    raise ConfigurationError(f"the private key is no PEM that can be read {words}")
 
 
 def variables(exchange: str, prefix: str = PREFIX) -> dict[str, str]:
@@ -231,15 +314,15 @@ def missing_credentials(exchange: str, prefix: str = PREFIX) -> str:
 
 def has_credentials(exchange: str, prefix: str = PREFIX) -> bool:
     """Whether the environment variables name an API key."""
-    name = variables(exchange, prefix)["key"]
-    return name in os.environ or f"{name}_FILE" in os.environ
+    return _from_env(variables(exchange, prefix)["key"]) is not None
 
 
-def _from_env_or_file(name: str) -> str | None:
-    if name in os.environ:
-        return os.environ[name]
+def _from_env(name: str) -> Secret | None:
+    # A variable that is set to nothing is how compose files leave one out.
+    if os.environ.get(name):
+        return Secret.of(os.environ[name])
     path = os.environ.get(f"{name}_FILE")
-    return None if path is None else _read(path, f"{name}_FILE").decode().strip()
+    return Secret(path=path, name=f"{name}_FILE") if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,41 +340,51 @@ class Settings:
     timeout: float = 12.0
     recv_window_ms: int | None = None
     proxy: str | None = field(default=None, repr=False)  # may hold a password
-    ca_file: str | None = None
+    ca_file: str | os.PathLike[str] | None = None
     risk: tuple[Any, ...] = ()
     journal: str | os.PathLike[str] | None = "auto"
     durability: str = "process"
-    budget: str = "memory"
+    budget: str = field(default="memory", repr=False)  # may hold a password
     budget_share: float = 1.0
     read_only: bool = False
     metrics: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "risk", _checked_risk(self.risk))
-        for wrong, text in self._problems():
-            if wrong:
-                raise ConfigurationError(text, {"exchange": str(self.exchange)})
-        if self.ca_file is not None and not Path(self.ca_file).is_file():
-            raise ConfigurationError(f"ca_file={self.ca_file!r}: no such file")
+        if isinstance(self.risk, list):
+            object.__setattr__(self, "risk", tuple(self.risk))
+        problem = next(chain(self._network_problems(), self._trading_problems()), None)
+        if problem is not None:
+            raise ConfigurationError(problem, {"exchange": str(self.exchange)})
 
-    def _problems(self) -> tuple[tuple[bool, str], ...]:
-        window, account = self.recv_window_ms, self.account
-        return (
-            (not isinstance(self.exchange, str), "exchange must be the name of an exchange"),
-            (not _is_number(self.timeout) or not 0 < self.timeout <= 3600, "timeout must be seconds, above 0"),
-            (window is not None and not _is_window(window), "recv_window_ms must be an int from 1 to 60000"),
-            (not _is_number(self.budget_share) or not 0 < self.budget_share <= 1, "budget_share must be above 0, at most 1"),
-            (self.durability not in ("process", "power"), f"durability={self.durability!r}: must be 'process' or 'power'"),
-            (not _is_budget(self.budget), f"budget={self.budget!r}: must be 'memory', 'host' or 'redis://…'"),
-            (not isinstance(self.read_only, bool), "read_only must be True or False"),
-            (account is not None and not _is_label(account), "account must be 1 to 64 printable characters"),
-            (self.credentials is not None and not isinstance(self.credentials, Credentials),
-             "credentials must be Credentials(...) or None"),
-            (self.proxy is not None and not _is_proxy(self.proxy),
-             "proxy must be 'http://host:port', 'socks5h://host:port' or 'env'"),
-            (self.journal is not None and not isinstance(self.journal, (str, os.PathLike)),
-             "journal must be a path, 'auto' or None"),
-        )  # fmt: skip
+    def _network_problems(self) -> Iterator[str]:
+        if not isinstance(self.exchange, str):
+            yield "exchange must be the name of an exchange"
+        if self.credentials is not None and not isinstance(self.credentials, Credentials):
+            yield "credentials must be Credentials(...) or None"
+        if not _is_number(self.timeout) or not 0 < self.timeout <= _LONGEST_S:
+            yield f"timeout must be seconds: above 0, at most {_LONGEST_S}"
+        if self.recv_window_ms is not None and not _is_window(self.recv_window_ms):
+            yield "recv_window_ms must be an int from 1 to 60000"
+        if self.proxy is not None and not _is_proxy(self.proxy):
+            yield "proxy must be 'http://host:port', 'socks5h://host:port' or 'env'"
+        if self.ca_file is not None and not _is_file(self.ca_file):
+            yield f"ca_file={str(self.ca_file)!r}: no such file"
+
+    def _trading_problems(self) -> Iterator[str]:
+        if self.account is not None and not _is_label(self.account):
+            yield "account must be 1 to 64 printable characters"
+        if not isinstance(self.risk, tuple) or not all(map(callable, self.risk)):
+            yield "risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None"
+        if self.journal is not None and not isinstance(self.journal, (str, os.PathLike)):
+            yield "journal must be a path, 'auto' or None"
+        if self.durability not in ("process", "power"):
+            yield f"durability={self.durability!r}: must be 'process' or 'power'"
+        if not _is_budget(self.budget):
+            yield "budget must be 'memory', 'host' or 'redis://…'"
+        if not _is_number(self.budget_share) or not 0 < self.budget_share <= 1:
+            yield "budget_share must be above 0, at most 1"
+        if not isinstance(self.read_only, bool):
+            yield "read_only must be True or False"
 
     @classmethod
     def from_env(cls, exchange: str, prefix: str = PREFIX) -> Self:
@@ -299,10 +392,8 @@ class Settings:
 
         Reads `<prefix><EXCHANGE>_ENVIRONMENT`, else `<prefix>ENVIRONMENT`, and what `Credentials.from_env` reads.
         """
-        name = f"{prefix}{exchange.upper()}_ENVIRONMENT"
-        environment = os.environ.get(name) or os.environ.get(f"{prefix}ENVIRONMENT")
         credentials = Credentials.from_env(exchange, prefix) if has_credentials(exchange, prefix) else None
-        return cls(exchange, environment=environment, credentials=credentials)
+        return cls(exchange, environment=_environment(exchange, prefix), credentials=credentials)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], exchange: str, *, profile: str = "default") -> Self:
@@ -311,54 +402,65 @@ class Settings:
         Raises:
             ConfigurationError: no such file or table, no TOML, or a key that does not exist.
         """
-        table = _table(Path(path), profile, exchange)
+        table = _table(os.fspath(path), profile, exchange)
         known = {f.name for f in fields(cls)} - {"exchange", "credentials", "risk", "metrics"} | _CREDENTIAL_KEYS
         unknown = sorted(set(table) - known)
         if unknown:
             raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        base = cls.from_env(exchange)
         rest = {name: value for name, value in table.items() if name not in _CREDENTIAL_KEYS}
-        rest.setdefault("environment", base.environment)
-        return cls(exchange, credentials=_credentials(table) or base.credentials, **rest)
+        if "environment" not in rest:
+            rest["environment"] = _environment(exchange, PREFIX)
+        return cls(exchange, credentials=_credentials(table, exchange), **rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.credentials is not None and not self.credentials.is_reference:
+        literal = self.credentials is not None and not self.credentials.is_reference
+        if literal or any(url is not None and "@" in url for url in (self.proxy, self.budget)):
             raise TypeError(f"Settings {_NO_PICKLE}")
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
 
+_LONGEST_S = 3600
 _CREDENTIAL_KEYS = {"api_key", "api_secret", "private_key_file", "passphrase"}
+_HIDDEN_KEYS = _CREDENTIAL_KEYS - {"private_key_file"}
 
 
-def _table(path: Path, profile: str, exchange: str) -> Mapping[str, Any]:
+def _environment(exchange: str, prefix: str) -> str | None:
+    own = os.environ.get(f"{prefix}{exchange.upper()}_ENVIRONMENT")
+    return own or os.environ.get(f"{prefix}ENVIRONMENT") or None
+
+
+def _credentials(table: Mapping[str, Any], exchange: str) -> Credentials | None:
+    if "api_key" in table:
+        return Credentials(
+            table["api_key"],
+            table.get("api_secret"),
+            private_key_file=table.get("private_key_file"),
+            passphrase=table.get("passphrase"),
+        )
+    lonely = sorted(_CREDENTIAL_KEYS & set(table))
+    if lonely:
+        raise ConfigurationError(f"{lonely[0]} needs api_key beside it", {"exchange": exchange})
+    return Credentials.from_env(exchange) if has_credentials(exchange) else None
+
+
+def _table(path: str, profile: str, exchange: str) -> dict[str, Any]:
+    found = _look_up(_read(path, "settings"), profile, exchange)
+    if isinstance(found, str):
+        raise ConfigurationError(f"{path}: {found}")
+    return found
+
+
+def _look_up(text: bytes, profile: str, exchange: str) -> dict[str, Any] | str:
+    # Gives what is wrong instead of raising it: a traceback would hold the file, and with it the secrets.
     try:
-        document = tomllib.loads(_read(str(path), "settings").decode())
-        table = document[profile][exchange]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}") from None
+        table = tomllib.loads(text.decode())[profile][exchange]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        return f"no TOML: {error}"
     except (KeyError, TypeError):
-        raise ConfigurationError(f"{path} has no table [{profile}.{exchange}]") from None
+        return f"no table [{profile}.{exchange}]"
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: [{profile}.{exchange}] must be a table")
-    return table
-
-
-def _credentials(table: Mapping[str, Any]) -> Credentials | None:
-    if "api_key" not in table:
-        return None
-    return Credentials(
-        table["api_key"],
-        table.get("api_secret"),
-        private_key_file=table.get("private_key_file"),
-        passphrase=table.get("passphrase"),
-    )
-
-
-def _checked_risk(risk: Any) -> tuple[Any, ...]:
-    checks = tuple(risk) if isinstance(risk, (list, tuple)) else (risk,)
-    if not all(callable(check) for check in checks):
-        raise ConfigurationError("risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None")
-    return checks
+        return f"[{profile}.{exchange}] must be a table"
+    return {name: Secret.of(value) if name in _HIDDEN_KEYS else value for name, value in table.items()}
 
 
 def _is_number(value: Any) -> bool:
@@ -374,12 +476,20 @@ def _is_label(value: Any) -> bool:
 
 
 def _is_budget(value: Any) -> bool:
-    return isinstance(value, str) and (value in ("memory", "host") or value.startswith("redis"))
+    return isinstance(value, str) and (value in ("memory", "host") or value.startswith(("redis://", "rediss://")))
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike)) and Path(os.fspath(value)).is_file()
 
 
 def _is_proxy(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
     if value == "env":
         return True
-    return (
-        isinstance(value, str) and urlsplit(value).scheme in ("http", "https", "socks5", "socks5h") and "://" in value
-    )
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
