@@ -123,8 +123,8 @@ class ExconnectError(Exception):
     def add(self, **details: Any) -> Self:
         """Fill in details that are known only further up the road; what is there already stays."""
         for name, value in details.items():
-            if value is not None:
-                self.details.setdefault(name, value)
+            if value is not None and self.details.get(name) is None:
+                self.details[name] = value
         return self
 
     def __str__(self) -> str:
