@@ -1,0 +1,74 @@
+"""The command line: `exconnect COMMAND`, or `python -m exconnect COMMAND`.
+
+Each command is a function `(arguments, output) -> exit code` in a module of its own, imported when it is asked for.
+What they share: `arguments` reads what was typed, `output` writes and knows the exit codes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from exconnect.cli import arguments, signals
+from exconnect.cli.output import Output, exit_code
+from exconnect.errors import ConfigurationError, ExconnectError
+
+# command → its function, as module:name
+COMMANDS = {
+    "demo": "demo:run",
+    "mock": "mock:run",
+    "doctor": "doctor:run",
+    "time": "market:time",
+    "symbols": "market:symbols",
+    "ticker": "market:ticker",
+    "book": "market:book",
+    "history": "history:run",
+    **dict.fromkeys(("journal", "halt", "resume"), "later:needs_journal"),
+    **dict.fromkeys(arguments.LATER, "later:not_yet"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code. `argv`: the words behind `exconnect`; None: those of this process."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    output = Output(is_json="--json" in words)
+    try:
+        with signals.as_interrupts():
+            code = _run(words, output)
+        output.flush()
+        return code
+    except BrokenPipeError:
+        output.abandon()
+        return 1
+    except SystemExit as end:  # argparse, after --help
+        return int(end.code or 0)
+
+
+def _run(words: list[str], output: Output) -> int:
+    try:
+        given = arguments.parse(words)
+        _listen_to_logs()
+        module, _, name = COMMANDS[given.command].partition(":")
+        function = getattr(import_module(f"exconnect.cli.{module}"), name)
+        return int(function(given, output))
+    except ExconnectError as error:
+        output.failure(error.kind, error.message, outcome=error.outcome, code=error.code)
+        return exit_code(error)
+    except KeyboardInterrupt:
+        output.failure("interrupted", "interrupted")
+        return 130
+
+
+def _listen_to_logs() -> None:
+    import os
+
+    level = os.environ.get("EXCONNECT_LOG")
+    if not level:
+        return
+    from exconnect import enable_console_logging
+
+    try:
+        enable_console_logging(level.upper())
+    except ValueError as error:
+        raise ConfigurationError(f"EXCONNECT_LOG={level!r}: must be DEBUG, INFO, WARNING or ERROR") from error
