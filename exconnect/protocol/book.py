@@ -1,15 +1,19 @@
 """An order book kept from a stream: valid only while it is provably contiguous and not crossed.
 
-Per side there is one sorted list of keys with the best last, and beside it the list of slots in the same
-order; a dict finds a slot by key. A slot holds the current cell (`[price text, quantity text, Level or None]`);
-a change puts a new cell into the slot, so that a view that somebody took keeps its own cells, and Decimals are
-built once, when somebody reads a level. The key of a price is its value: `0.10` and `0.1` are one level.
+Per side there is one sorted list of keys with the best last, and beside it the list of slots in the same order; a
+dict finds a slot by the text of its price. The key of a price is its value: `0.10` and `0.1` are one level, and a
+text that is new is looked up by value before it becomes a level of its own. A level that is removed leaves its slot
+behind as a tombstone (prices come back), until there are too many of them.
+
+What a slot holds is replaced, never changed, and the cells that views share (`[price text, quantity text, Level or
+None]`) are made when a view is taken: a view stays as it was, and Decimals are built once, when somebody reads a level.
 
 Nothing here locks: the feed that owns a builder holds its lock around `receive`, `load` and `view`.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -20,16 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from exconnect.errors import MalformedMessage
 from exconnect.model.enums import Source
 from exconnect.model.market import Book, Cell, Levels
-from exconnect.model.values import datetime_of, number
-from exconnect.protocol.session import BookUpdate
+from exconnect.model.values import datetime_of
+from exconnect.protocol.session import BookUpdate, Pair
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 Key = float | Decimal
-Slot = list[Cell]
 
-_EXACT = 16  # texts up to this length have at most 15 significant digits, which a float tells apart
 _BUFFERED = 20_000  # updates kept while a snapshot is on its way; more means it will never fit
 
 
@@ -83,89 +85,209 @@ class Fault(NamedTuple):
     got: int | None = None
 
 
-def _key(text: str) -> Key:
-    """The value of a price or quantity as something that sorts; exact, whatever the length of the text."""
-    if len(text) <= _EXACT:
-        return float(text)
-    value = number(text)
-    digits = value.normalize().as_tuple().digits
-    return float(value) if len(digits) < _EXACT else value
+_FLOAT_DIGITS = 15  # significant decimal digits that a float tells apart, whatever they are
+_FEW = 256  # tombstones that are not worth a purge
+_NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,20})?", re.ASCII)
+
+# Comparing texts takes a tenth of the time that a float takes. A plain number up to the first of these is zero; one
+# above it is not, unless it begins with two zeros (nobody writes that, and it is looked at more closely).
+_ZERO = "0." + "0" * 20
+_TWO_ZEROS, _ZERO_ONE = "00", "01"
 
 
-def _keys(levels: Sequence[Sequence[str]], column: int) -> list[Key]:
-    return [float(level[column]) if len(level[column]) <= _EXACT else _key(level[column]) for level in levels]
+def check_levels(*sides: Sequence[Pair]) -> None:
+    """See that all prices and quantities are plain numbers: digits with at most one point.
+
+    What `float` and `Decimal` would take beyond that (`1e5`, `nan`, `1_0`, `-1`) is no number here.
+
+    Raises:
+        MalformedMessage: they are not.
+    """
+    for level in chain(*sides):
+        try:
+            price, quantity = level
+            is_plain = _NUMBER.fullmatch(price) is not None and _NUMBER.fullmatch(quantity) is not None
+        except (TypeError, ValueError):
+            is_plain = False
+        if not is_plain:
+            raise MalformedMessage("a book level is no price and quantity", {"text": repr(level)[:60]})
 
 
-def _check(levels: Sequence[Sequence[str]]) -> None:
-    """Only digits and points: what float() would take beyond that (`1e5`, `nan`, `1_0`) is no number here."""
-    if "".join(chain.from_iterable(levels)).encode().translate(None, b"0123456789."):
-        raise MalformedMessage("a book level is no number", {"text": repr(levels)[:60]})
+def is_zero(quantity: str) -> bool:
+    """By value: `0`, `0.0` and `0.00000000` are."""
+    return not quantity.strip("0.")
+
+
+def _fits_float(text: str) -> bool:
+    """Whether no other plain number has the same float."""
+    return len(text) <= _FLOAT_DIGITS or len(text.replace(".", "").strip("0")) <= _FLOAT_DIGITS
+
+
+class _Slot:
+    """A price: its text, what stands there now (None: nothing), and the cell that views of it share."""
+
+    __slots__ = ("cell", "key", "pair", "text")
+
+    def __init__(self, text: str, key: Key) -> None:
+        self.text = text
+        self.key = key
+        self.pair: Pair | None = None
+        self.cell: Cell | None = None
 
 
 class _Side:
-    """One side of a book."""
+    """One side of a book. Keys are floats until a price comes that floats cannot tell apart, then Decimals."""
 
-    __slots__ = ("_by_key", "_keys", "_sign", "_slots")
+    __slots__ = ("_by_text", "_empty", "_index", "_key", "_keys", "_number", "_sign", "_slots")
 
-    def __init__(self, sign: int) -> None:
-        self._sign = sign  # -1 for asks: the best is the last on both sides
-        self._by_key: dict[Key, Slot] = {}
+    def __init__(self, sign: str) -> None:
+        self._sign = sign  # "-" for asks: the best is the last on both sides
+        self._number: Callable[[str], Key] = float
+        self._by_text: dict[str, _Slot] = {}
         self._keys: list[Key] = []
-        self._slots: list[Slot] = []
+        self._slots: list[_Slot] = []
+        self._empty = 0  # tombstones among the slots; the last slot is never one
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._slots) - self._empty
 
-    def load(self, levels: Sequence[Sequence[str]]) -> None:
-        self._by_key.clear()
-        for level, key, size in zip(levels, _keys(levels, 0), _keys(levels, 1), strict=True):
-            if size:
-                self._by_key[key * self._sign] = [[level[0], level[1], None]]
-        self._keys = sorted(self._by_key)
-        self._slots = [self._by_key[key] for key in self._keys]
+    def load(self, levels: Sequence[Pair]) -> None:
+        self._number = float if all(_fits_float(price) for price, _ in levels) else Decimal
+        by_key: dict[Key, _Slot] = {}
+        for level in levels:
+            price, quantity = level
+            if not is_zero(quantity):
+                key = self._number(self._sign + price)
+                slot = by_key[key] = _Slot(price, key)
+                slot.pair = level
+        self._keys = sorted(by_key)
+        self._slots = [by_key[key] for key in self._keys]
+        self._by_text = {slot.text: slot for slot in self._slots}
+        self._empty = 0
 
-    def apply(self, levels: Sequence[Sequence[str]], prices: list[Key], sizes: list[Key]) -> None:
-        by_key, sign = self._by_key, self._sign
-        for (price, quantity), value, size in zip(levels, prices, sizes, strict=True):
-            key = value * sign
-            slot = by_key.get(key)
-            if not size:
-                if slot is not None:
-                    self._remove(key)
-            elif slot is None:
-                self._insert(key, [[price, quantity, None]])
-            else:
-                slot[0] = [price, quantity, None]
+    def apply(self, levels: Sequence[Pair]) -> None:
+        find = self._by_text.get
+        for level in levels:
+            price, quantity = level
+            slot = find(price)
+            if quantity > _ZERO and (quantity < _TWO_ZEROS or quantity >= _ZERO_ONE or not is_zero(quantity)):
+                if slot is None:
+                    slot = self._by_value(price) or self._made(price)
+                if slot.pair is None:
+                    self._empty -= 1
+                slot.pair = level
+                slot.cell = None
+            elif slot is not None or (slot := self._by_value(price)) is not None:
+                self._clear(slot)
+        slots = self._slots
+        while slots and slots[-1].pair is None:
+            del self._by_text[slots.pop().text], self._keys[-1]
+            self._empty -= 1
+        if self._empty > _FEW and self._empty > len(self):
+            self._purge()
 
-    def _insert(self, key: Key, slot: Slot) -> None:
-        index = bisect_left(self._keys, key)
-        self._keys.insert(index, key)
-        self._slots.insert(index, slot)
-        self._by_key[key] = slot
+    def _clear(self, slot: _Slot) -> None:
+        if slot.pair is not None:
+            slot.pair = slot.cell = None
+            self._empty += 1
 
-    def _remove(self, key: Key) -> None:
-        index = bisect_left(self._keys, key)
-        del self._keys[index], self._slots[index], self._by_key[key]
+    def _by_value(self, price: str) -> _Slot | None:
+        """The slot of a price that is not known by this text, if its value is; it is known by this text from now on."""
+        if self._number is float and not _fits_float(price):
+            self._use_decimals()
+        self._key = key = self._number(self._sign + price)
+        self._index = index = bisect_left(self._keys, key)
+        if index == len(self._keys) or self._keys[index] != key:
+            return None
+        slot = self._slots[index]
+        del self._by_text[slot.text]
+        slot.text = price
+        self._by_text[price] = slot
+        return slot
 
-    def best(self) -> Key | None:
-        return self._keys[-1] * self._sign if self._keys else None
+    def _made(self, price: str) -> _Slot:
+        """A new slot, nothing in it yet, where `_by_value` just looked in vain."""
+        slot = self._by_text[price] = _Slot(price, self._key)
+        self._keys.insert(self._index, self._key)
+        self._slots.insert(self._index, slot)
+        self._empty += 1
+        return slot
+
+    def _use_decimals(self) -> None:
+        self._number = Decimal
+        for slot in self._slots:
+            slot.key = Decimal(self._sign + slot.text)
+        self._keys[:] = [slot.key for slot in self._slots]
+
+    def _purge(self) -> None:
+        """Take the tombstones away."""
+        self._slots = [slot for slot in self._slots if slot.pair is not None]
+        self._keys = [slot.key for slot in self._slots]
+        self._by_text = {slot.text: slot for slot in self._slots}
+        self._empty = 0
+
+    def best(self) -> _Slot | None:
+        return self._slots[-1] if self._slots else None
 
     def worst(self) -> Key | None:
-        return self._keys[0] * self._sign if self._keys else None
+        return next((slot.key for slot in self._slots if slot.pair is not None), None)
 
-    def count_better_than(self, price: Key) -> int:
-        return len(self._keys) - bisect_left(self._keys, price * self._sign)
+    def has_half_of(self, count: int, mark: Key) -> bool:
+        """Whether at least half of `count` levels stand at `mark` or better."""
+        most = len(self._keys) - bisect_left(self._keys, mark)
+        if most * 2 >= count > (most - self._empty) * 2:
+            self._purge()
+            most = len(self._keys) - bisect_left(self._keys, mark)
+        return most * 2 >= count
 
     def levels(self, depth: int | None) -> Levels:
-        stop = None if depth is None else -depth - 1
-        return Levels([slot[0] for slot in self._slots[:stop:-1]])
+        wanted = len(self) if depth is None else min(depth, len(self))
+        cells: list[Cell] = []
+        seen = 0
+        while len(cells) < wanted:
+            upto = seen + wanted - len(cells)
+            cells += [
+                slot.cell or _cell(slot, slot.pair) for slot in self._slots[-seen - 1 : -upto - 1 : -1] if slot.pair
+            ]
+            seen = upto
+        if seen > 2 * wanted:
+            self._compact(seen)
+        return Levels(cells)
+
+    def _compact(self, count: int) -> None:
+        """Take the tombstones away that are among the best `count` slots."""
+        standing = []
+        for slot in self._slots[-count:]:
+            if slot.pair is None:
+                del self._by_text[slot.text]
+            else:
+                standing.append(slot)
+        self._empty -= min(count, len(self._slots)) - len(standing)
+        self._slots[-count:] = standing
+        self._keys[-count:] = [slot.key for slot in standing]
 
     def prune(self, depth: int) -> None:
-        surplus = len(self._keys) - depth
-        if surplus > 0:
-            for key in self._keys[:surplus]:
-                del self._by_key[key]
-            del self._keys[:surplus], self._slots[:surplus]
+        surplus = len(self) - depth
+        for slot in self._slots if surplus > 0 else ():
+            if slot.pair is not None:
+                self._clear(slot)
+                surplus -= 1
+                if not surplus:
+                    break
+
+
+def _cell(slot: _Slot, pair: Pair) -> Cell:
+    cell: Cell = [pair[0], pair[1], None]
+    slot.cell = cell
+    return cell
+
+
+def _is_crossed(bid: _Slot | None, ask: _Slot | None) -> bool:
+    if bid is None or ask is None or bid.pair is None or ask.pair is None:
+        return False
+    if type(bid.key) is float and type(ask.key) is float:
+        return bid.key >= -ask.key
+    return Decimal(bid.pair[0]) >= Decimal(ask.pair[0])
 
 
 class BookBuilder:
@@ -181,7 +303,7 @@ class BookBuilder:
         self._make = sequencer
         self._limit = limit
         self._sequencer = sequencer()
-        self._bids, self._asks = _Side(1), _Side(-1)
+        self._bids, self._asks = _Side(""), _Side("-")
         self._pending: list[BookUpdate] | None = [] if self._sequencer.needs_snapshot else None
         self._horizons: tuple[tuple[Key, int] | None, tuple[Key, int] | None] = (None, None)
         self._time_ms: int | None = None
@@ -212,6 +334,8 @@ class BookBuilder:
         return self._follow(update)
 
     def _follow(self, update: BookUpdate) -> Change:
+        if not update.is_plain:
+            check_levels(update.bids, update.asks)
         expected = self._sequencer.last_id + 1
         verdict = self._sequencer.judge(update)
         if verdict is Verdict.DROP:
@@ -219,7 +343,7 @@ class BookBuilder:
         if verdict is Verdict.RESYNC:
             return self._break(Fault("updates are missing", expected, update.first_id))
         if verdict is Verdict.RESET:
-            self._load_sides(update.bids, update.asks)
+            self._load_sides(update)
             self.state = BookState.LIVE
         else:
             self._apply(update)
@@ -227,33 +351,30 @@ class BookBuilder:
         return self._checked(update.last_id)
 
     def _apply(self, update: BookUpdate) -> None:
-        bids, asks = update.bids, update.asks
-        try:
-            _check(bids)
-            _check(asks)
-            keys = _keys(bids, 0), _keys(bids, 1), _keys(asks, 0), _keys(asks, 1)
-        except (ValueError, TypeError, IndexError):
-            raise MalformedMessage("a book level is no number", {"text": repr(update)[:60]}) from None
-        self._bids.apply(bids, keys[0], keys[1])
-        self._asks.apply(asks, keys[2], keys[3])
+        self._bids.apply(update.bids)
+        self._asks.apply(update.asks)
         if self._limit is not None:
             self._bids.prune(self._limit)
             self._asks.prune(self._limit)
 
     def _checked(self, last_id: int) -> Change:
-        bid, ask = self._bids.best(), self._asks.best()
-        if bid is not None and ask is not None and bid >= ask:
+        if _is_crossed(self._bids.best(), self._asks.best()):
             return self._break(Fault("the book is crossed", got=last_id))
         return Change.APPLIED
 
     def load(self, snapshot: BookUpdate) -> Change:
-        """Take a snapshot in, and the updates that came meanwhile. STALE: fetch another one."""
+        """Take a snapshot in, and the updates that came meanwhile. STALE: fetch another one.
+
+        Raises:
+            MalformedMessage: not numbers; the book is as it was.
+        """
+        check_levels(snapshot.bids, snapshot.asks)
         pending = self._pending or []
         if pending and snapshot.last_id + 1 < pending[0].first_id:
             return Change.STALE
         self._sequencer = self._make()
         self._sequencer.anchor(snapshot.last_id)
-        self._load_sides(snapshot.bids, snapshot.asks)
+        self._load_sides(snapshot)
         self._time_ms, self._received_at = snapshot.time_ms, snapshot.received_at
         self._pending = None
         self.state = BookState.LIVE
@@ -264,14 +385,9 @@ class BookBuilder:
             change = self._follow(update)
         return change if change is Change.BROKEN else Change.APPLIED
 
-    def _load_sides(self, bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> None:
-        try:
-            _check(bids)
-            _check(asks)
-            self._bids.load(bids)
-            self._asks.load(asks)
-        except (ValueError, TypeError, IndexError):
-            raise MalformedMessage("a book level is no number", {"text": repr(bids)[:60]}) from None
+    def _load_sides(self, whole: BookUpdate) -> None:
+        self._bids.load(whole.bids)
+        self._asks.load(whole.asks)
 
     def set_horizon(self, depth: int) -> None:
         """The last snapshot asked for `depth` levels: where a side is full, what lies beyond it is not known."""
@@ -286,7 +402,7 @@ class BookBuilder:
     def is_thin(self) -> bool:
         """Whether the market has eaten through half of what the last snapshot showed: time for another."""
         sides = zip((self._bids, self._asks), self._horizons, strict=True)
-        return any(mark is not None and side.count_better_than(mark[0]) * 2 < mark[1] for side, mark in sides)
+        return any(mark is not None and not side.has_half_of(mark[1], mark[0]) for side, mark in sides)
 
     def refresh(self) -> None:
         """Await a new snapshot while the book goes on being valid."""

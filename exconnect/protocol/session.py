@@ -27,18 +27,25 @@ class Topic(NamedTuple):
     interval: str = ""
 
 
+Pair = tuple[str, str]  # price and quantity, as texts
+
+
 class BookUpdate(NamedTuple):
-    """A change of a book, or all of it. Levels are [price, quantity] texts; quantities are absolute, zero removes."""
+    """A change of a book, or all of it. Quantities are absolute, zero removes a level.
+
+    `is_plain`: whoever made it has seen that all levels are plain numbers; otherwise the book looks at each.
+    """
 
     symbol: str
     first_id: int
     last_id: int
-    bids: Sequence[Sequence[str]]
-    asks: Sequence[Sequence[str]]
+    bids: Sequence[Pair]
+    asks: Sequence[Pair]
     time_ms: int | None
     received_at: datetime | None  # None: fetched, not streamed
     is_snapshot: bool = False
     previous_id: int | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

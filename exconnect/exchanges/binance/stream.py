@@ -28,6 +28,7 @@ _IDLE_SECONDS = 1.0
 _CANARY_SYMBOL = "btcusdt"
 
 _NOTHING: Sequence[Event] = ()
+_new: Any = tuple.__new__  # what BookUpdate() does, without a call in between
 
 _COMBINED = '{"stream":"'
 _COMBINED_LENGTH = len(_COMBINED)
@@ -165,10 +166,12 @@ class MarketSession:
         if topic is None:
             return self._general(text, received_at)
         try:
-            event = wire.depth_frame(text) if text.startswith(_COMBINED) else wire.depth_event(text)
+            event = wire.depth_event(text)
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=topic.symbol) from None
-        return (BookUpdate(topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at),)
+        is_plain = wire.is_plain(text, event)
+        update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, is_plain)
+        return (_new(BookUpdate, update),)
 
     def _book_of(self, text: str) -> Topic | None:
         """The book that a depth frame in its usual form belongs to: told by how it begins, without decoding it."""

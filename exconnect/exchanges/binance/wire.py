@@ -6,10 +6,10 @@ Amounts stay as they came (text; JSON numbers in some re-dumped recordings) unti
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from exconnect.errors import MalformedMessage
 from exconnect.model.values import number_e
@@ -18,6 +18,8 @@ S = TypeVar("S")
 
 Amount = Any  # text of a decimal, None when it is not there
 Pair = tuple[str, str]  # price, quantity
+
+_Number = Annotated[str, Meta(min_length=3, max_length=41)]  # of the usual form: digits, a point, digits
 
 _SHOWN = 60  # characters of a broken message that an error repeats
 
@@ -297,13 +299,13 @@ class DepthEvent(Struct, gc=False):
     s: str
     U: int
     u: int
-    b: list[Pair]
-    a: list[Pair]
+    b: list[tuple[_Number, _Number]]
+    a: list[tuple[_Number, _Number]]
     E: int | None = None
 
 
 class DepthFrame(Struct, gc=False):
-    """The same on a combined stream."""
+    """The same on a combined stream: `{"stream": …, "data": …}`."""
 
     data: DepthEvent
 
@@ -361,27 +363,28 @@ class KlineEvent(Struct, gc=False):
 
 _depth_event = msgspec.json.Decoder(DepthEvent)
 _depth_frame = msgspec.json.Decoder(DepthFrame)
+_DIGITS = b"0123456789"
+_ROW = b'[".","."],'
 
 
 def depth_event(text: str) -> DepthEvent:
-    """A raw depth frame, in one pass.
+    """A depth frame, raw or of a combined stream, in one pass.
 
     Raises:
         MalformedMessage: it is none.
     """
     try:
-        return _depth_event.decode(text)
+        return _depth_frame.decode(text).data if text[2] == "s" else _depth_event.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed(str(error), text) from None
 
 
-def depth_frame(text: str) -> DepthEvent:
-    """A combined depth frame, in one pass.
+def is_plain(text: str, event: DepthEvent) -> bool:
+    """Whether a depth frame ends in levels that are all plain numbers in their usual form.
 
-    Raises:
-        MalformedMessage: it is none.
+    Without its digits such an end is the same for every frame of so many levels: one comparison sees to all of them.
+    That there are digits beside the points is seen to by the lengths of `_Number`.
     """
-    try:
-        return _depth_frame.decode(text).data
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise malformed(str(error), text) from None
+    bids, asks = (_ROW * len(event.b))[:-1], (_ROW * len(event.a))[:-1]
+    rest = text.encode().translate(None, _DIGITS)
+    return rest.rstrip(b"}").endswith(b'"b":[%b],"a":[%b]' % (bids, asks))
