@@ -1,0 +1,136 @@
+"""Bad input, what it raises and what it says; nothing that changes anything has been sent."""
+
+import re
+from datetime import datetime
+
+import pytest
+
+from exconnect import Client, Credentials, Endpoints, InvalidOrder, Side
+from exconnect.errors import ConfigurationError, InvalidArgument, InvalidType, NotSupported, UnknownSymbol
+
+
+def place(*arguments, **keywords):
+    return lambda client: client.place_order(*arguments, **keywords)
+
+
+BUY = ("BTC/USDT", "buy", "0.01")
+
+TABLE = [
+    # what is done, what it raises, what it says
+    (
+        place("BTCUSDT", "buy", "0.01", price="59000"),
+        UnknownSymbol,
+        "binance has no symbol 'BTCUSDT': did you mean BTC/USDT",
+    ),
+    (place("BTC/USD", "buy", "0.01", price="59000"), UnknownSymbol, "did you mean BTC/USDT"),
+    (place(7, "buy", "0.01", price="59000"), InvalidType, "symbol must be text"),
+    (place("BTC/USDT", "long", "0.01", price="59000"), InvalidArgument, "side='long': must be one of 'buy', 'sell'"),
+    (place("BTC/USDT", Side.UNKNOWN.value, "0.01", price="59000"), InvalidArgument, "must be one of 'buy', 'sell'"),
+    (place("BTC/USDT", "buy", 0.01, price="59000"), InvalidType, 'write quantity="0.01"'),
+    (place(*BUY, price=60000.1), InvalidType, 'write price="60000.1"'),
+    (place(*BUY, price=True), InvalidType, "price must be Decimal, str or int, not bool"),
+    (place(*BUY, price="60_000"), InvalidArgument, "is not an amount: write digits with a point"),
+    (place(*BUY, price=" 1"), InvalidArgument, "is not an amount: write digits with a point"),
+    (place(*BUY, price="NaN"), InvalidArgument, "is not an amount: write digits with a point"),
+    (place(*BUY, price="59000.001"), InvalidOrder, "price=59000.001 is not a multiple of the tick size (0.01"),
+    (place("BTC/USDT", "buy", "0.000001", price="59000"), InvalidOrder, "is below the least quantity"),
+    (place("BTC/USDT", "buy", "0.0100001", price="59000"), InvalidOrder, "is not a multiple of the lot size"),
+    (place("BTC/USDT", "buy", "0.00001", price="59000"), InvalidOrder, "below the least notional 5"),
+    (place("BTC/USDT", "buy", "0", price="59000"), InvalidArgument, "quantity must be above zero"),
+    (place("BTC/USDT", "buy", "-1", price="59000"), InvalidArgument, "quantity must be above zero"),
+    (place(*BUY), InvalidOrder, "a limit order needs price"),
+    (place(*BUY, price="59000", type="market"), InvalidOrder, "a market order takes no price"),
+    (
+        place(*BUY, price="59000", type="stop"),
+        InvalidArgument,
+        "type='stop': must be one of 'limit', 'market', 'stop_loss'",
+    ),
+    (place(*BUY, price="59000", time_in_force="day"), InvalidArgument, "must be one of 'gtc', 'ioc', 'fok'"),
+    (place(*BUY, price="59000", post_only=True, time_in_force="ioc"), InvalidOrder, "post_only goes with"),
+    (place("BTC/USDT", "buy", price="59000"), InvalidOrder, "an order needs quantity"),
+    (place(*BUY, price="59000", quote_quantity="100"), InvalidOrder, "not both"),
+    (place(*BUY, price="59000", client_order_id="has space"), InvalidArgument, "1 to 36 letters"),
+    (place(*BUY, price="59000", reduce_only=True), NotSupported, "perpetuals"),
+    (place(*BUY, price="59000", idempotency_key="row-7"), ConfigurationError, "idempotency_key needs a journal"),
+    (place(*BUY, price="59000", timeout=0), InvalidArgument, "timeout must be above 0"),
+    (lambda c: c.fetch_candles("BTC/USDT", start=datetime(2026, 1, 1)), InvalidArgument, "without a zone"),
+    (lambda c: c.fetch_candles("BTC/USDT", start=1.5), InvalidType, "start must be an aware datetime"),
+    (lambda c: c.fetch_candles("BTC/USDT", start="soon"), InvalidArgument, "is not a time"),
+    (lambda c: c.fetch_candles("BTC/USDT", "7m"), InvalidArgument, "interval='7m': must be one of 1s 1m"),
+    (lambda c: c.fetch_candles("BTC/USDT", limit=1001), InvalidArgument, "at most 1000; iter_candles()"),
+    (
+        lambda c: c.fetch_candles("BTC/USDT", start="2026-02-01", end="2026-01-01"),
+        InvalidArgument,
+        "start is after end",
+    ),
+    (lambda c: c.fetch_book("BTC/USDT", depth=0), InvalidArgument, "depth=0: must be from 1 to 5000"),
+    (lambda c: c.fetch_trades("BTC/USDT", from_id="x"), InvalidArgument, "digits of a trade id"),
+    (lambda c: c.iter_candles("BTC/USDT", cursor="{}"), InvalidArgument, "cursor"),
+    (lambda c: c.cancel_order("nobody-knows-me"), InvalidArgument, "give its symbol too"),
+    (lambda c: c.amend_order("x", symbol="BTC/USDT"), InvalidArgument, "a new price, a new quantity or both"),
+    (lambda c: c.orders.wait("nobody-knows-me"), InvalidArgument, "not known here"),
+    (lambda c: c.orders.wait("x", until="soon"), InvalidArgument, "'done' or 'accepted'"),
+    (lambda c: c.raw.get("api/v3/time"), InvalidArgument, "path must begin with '/'"),
+    (lambda c: c.raw.get("/api/v3/depth", {"limit": 5.0}), InvalidType, 'write limit="5.0"'),
+    (lambda c: c.fetch_funding_rate("BTC/USDT:USDT"), NotSupported, "perpetuals"),
+    (lambda c: c.cancel_if_silent(0), InvalidArgument, "after must be seconds"),
+]
+
+
+@pytest.mark.parametrize("do, kind, says", TABLE, ids=[says[:40] for _, _, says in TABLE])
+def test_bad_input(client, mock, do, kind, says):
+    with pytest.raises(kind, match=re.escape(says)) as caught:
+        do(client)
+    assert type(caught.value) is kind
+    assert caught.value.outcome == "not_sent"
+    assert not caught.value.retryable
+    assert mock.ledger.orders() == []
+    assert all(request.method == "GET" for request in mock.ledger.requests)
+
+
+SETTINGS = [
+    (("kraken",), {}, "'kraken'"),
+    (("binance",), {"environment": "production"}, "must be 'live', 'testnet', 'demo'"),
+    (("binance",), {"environment": "http://example.com"}, "without TLS only this machine"),
+    (("binance",), {"environment": "https://a b"}, "URL"),
+    (("binance",), {"timeout": 0}, "timeout"),
+    (("binance",), {"recv_window_ms": 70_000}, "recv_window_ms must be an int from 1 to 60000"),
+    (("binance",), {"budget_share": 2}, "budget_share"),
+    (("binance",), {"durability": "forever"}, "must be 'process' or 'power'"),
+    (("binance",), {"proxy": "proxy:3128"}, "proxy must be"),
+    (("binance",), {"ca_file": "/nowhere.pem"}, "no such file"),
+    (("binance",), {"risk": [1]}, "risk must be"),
+    (("binance",), {"credentials": "key"}, "credentials must be"),
+]
+
+
+@pytest.mark.parametrize("arguments, keywords, says", SETTINGS, ids=[says for _, _, says in SETTINGS])
+def test_bad_settings_are_refused_at_once(arguments, keywords, says):
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        Client(*arguments, **keywords)
+
+
+def test_unknown_keywords_are_pythons_own_error():
+    with pytest.raises(TypeError, match="api_key"):
+        Client("binance", api_key="x")
+
+
+def test_a_mock_of_another_exchange(mock):
+    class Other:
+        exchange = "other"
+        endpoints = Endpoints("http://127.0.0.1:1", "ws://127.0.0.1:1", "ws://127.0.0.1:1")
+        state_dir = None
+
+        def credentials(self):
+            return Credentials("k", "s")
+
+    with pytest.raises(ConfigurationError, match="this mock is a other exchange"):
+        Client("binance", environment=Other())
+
+
+def test_private_calls_without_a_key_name_the_variables(mock):
+    with Client("binance", environment=mock.url) as client:
+        for call in (client.fetch_balances, lambda: client.place_order(*BUY, price="59000")):
+            with pytest.raises(ConfigurationError, match="EXCONNECT_BINANCE_API_KEY"):
+                call()
+    assert mock.ledger.requests == []
