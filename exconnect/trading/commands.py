@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _INTENTS = 100_000  # ids whose parameters are remembered
+_SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 _RECANCEL_S = 0.5
 _LOOKS_APART_S = 0.25
 
@@ -124,7 +125,8 @@ class Commands:
             sent = True
 
         try:
-            answer = self._desk.gateway.execute(call, deadline.left, before_send)
+            # What is left of the time belongs to finding out, should no answer come.
+            answer = self._desk.gateway.execute(call, deadline.left * _SENDING, before_send)
         except OutcomeUnknown:
             self._desk.orders.apply(as_unknown(order))
             return self._told(find_out(self._desk, order, instrument, deadline), instrument)
@@ -184,6 +186,11 @@ class Commands:
         try:
             changed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
         except OutcomeUnknown:
+            return self._amend_outcome(order, amend, instrument, deadline)
+        except OrderRejected as error:
+            if not error.details.get("uncertain"):
+                raise
+            # The refusal may be the echo of an attempt before it that was executed.
             return self._amend_outcome(order, amend, instrument, deadline)
         return self._desk.orders.apply(replace(changed, client_order_id=client_order_id))
 

@@ -8,7 +8,6 @@ its size, on what it unpacks to, and on the time it takes.
 from __future__ import annotations
 
 import logging
-import ssl
 import zlib
 from http.client import HTTPException, HTTPResponse
 from importlib import metadata
@@ -20,6 +19,8 @@ from exconnect.errors import ConfigurationError
 from exconnect.protocol.call import Lane, Request, Response
 
 if TYPE_CHECKING:
+    import ssl
+
     from exconnect.environment import Environment
     from exconnect.transport.connections import Pool
 
@@ -150,6 +151,8 @@ class Http:
 
 
 def _refuse_late_patching() -> None:
+    import ssl
+
     import urllib3.util.ssl_
 
     if urllib3.util.ssl_.SSLContext is not ssl.SSLContext:
@@ -159,6 +162,8 @@ def _refuse_late_patching() -> None:
 
 def _trusting(ca_file: str | None) -> ssl.SSLContext:
     """Certificates and host names are verified; no environment variable has a say, SSLKEYLOGFILE neither."""
+    import ssl
+
     import certifi
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
