@@ -72,6 +72,7 @@ class Stream:
         self._symbols = tuple(dict.fromkeys(symbols))
         self._name = name or exchange
         self._registrations: dict[tuple[str, Same], Registration] = {}
+        self._kept: dict[str, int] = {}  # books that are kept without a handler, with their depth
         self._runs: dict[int, Connections] = {}  # by process id: what one process made, another must not touch
         self._past: list[Counters] = []
         self._is_closed = False
@@ -301,7 +302,7 @@ class Stream:
     def _apply(self) -> None:
         run = self._mine()
         if run is not None:
-            run.want(self._registrations)
+            run.want(self._registrations, self._kept)
 
     # ------------------------------------------------------------ starting and ending
 
@@ -324,7 +325,7 @@ class Stream:
         if self._runs.setdefault(pid, new) is new:
             fork.watch(new)
             leaving.watch(new)
-            new.want(self._registrations)
+            new.want(self._registrations, self._kept)
             self._warn_of_silence()
         return self
 
@@ -428,10 +429,14 @@ class Stream:
             for registration in list(self._registrations.values())
             if registration.kind == "book" and symbol in self._heard(registration)
         ]
+        depths.extend(depth for kept, depth in list(self._kept.items()) if kept == symbol)
         if not depths:
             raise InvalidArgument(f"no book of {symbol!r} is registered: on_book comes first", {"argument": "symbol"})
-        run = self._runs.get(os.getpid())
-        seen = None if run is None else run.view(symbol, max(_DEPTH, *depths))
+        return self._look(symbol, max(_DEPTH, *depths), stale_ok=stale_ok)
+
+    def _look(self, symbol: str, depth: int, *, stale_ok: bool = False) -> Book:
+        run = self._mine()
+        seen = None if run is None else run.view(symbol, depth)
         if seen is not None and (seen[1].is_valid or (stale_ok and seen[0] > 0)):
             return seen[1]
         state = None if run is None else run.book_state(symbol)
@@ -440,6 +445,23 @@ class Stream:
         raise BookNotReady(
             text, {"exchange": self._exchange, "symbol": symbol, "state": str(self.status), "since": since}
         )
+
+    def keep_book(self, symbol: str, depth: int) -> None:
+        """Keep this book without a handler, for whoever looks at it."""
+        wanted = _whole(depth, "depth", _MAX_DEPTH)
+        self._kept[_symbols((symbol,))[0]] = max(wanted, self._kept.get(symbol, 0))
+        self._apply()
+
+    def look(self, symbol: str, depth: int) -> tuple[Book, float]:
+        """A book that is kept, and for how many seconds its connection has brought nothing but pings.
+
+        Raises:
+            BookNotReady: not valid now.
+            ForkedStream: this process did not start the stream.
+        """
+        self._check_fork()
+        book, run = self._look(symbol, depth), self._mine()
+        return book, 0.0 if run is None else run.data_age(symbol)
 
     @property
     def status(self) -> StreamStatus:
@@ -465,7 +487,7 @@ class Stream:
     def symbols(self) -> tuple[str, ...]:
         """The symbols it was made with and those that registrations name."""
         named = [symbol for registration in list(self._registrations.values()) for symbol in list(registration.named)]
-        return tuple(dict.fromkeys((*self._symbols, *named)))
+        return tuple(dict.fromkeys((*self._symbols, *named, *list(self._kept))))
 
     @property
     def subscriptions(self) -> list[Subscription]:

@@ -19,6 +19,7 @@ from exconnect.feeds.handlers import Address, HandlerThread, Registration, Route
 from exconnect.model.enums import MarketType, StreamStatus
 from exconnect.model.events import TopicRefused
 from exconnect.protocol.session import Topic
+from exconnect.runtime.actor import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ class Connections:
         self._retired: list[Counters] = []
         self._numbers = 0
         self._place: dict[Topic, Feed] = {}
-        self._wanted: frozenset[Address] = frozenset()
+        self._wanted: set[Address] = set()
         self._depths: dict[str, int] = {}
         self._known: dict[str, Instrument] = {}
         self._asking: dict[str, int] = {}  # symbols being looked up, and how often that failed
@@ -81,18 +82,19 @@ class Connections:
 
     # ------------------------------------------------------------ what is wanted
 
-    def want(self, registrations: Mapping[Any, Registration]) -> None:
-        """What is in there now is all that is wanted from now on."""
+    def want(self, registrations: Mapping[Any, Registration], kept: Mapping[str, int]) -> None:
+        """What is in there now is all that is wanted from now on; `kept`: levels of books that nobody is handed."""
         with self._changing:
             if self.is_closing:
                 return
             heard = audience(list(registrations.values()), self._symbols)
-            self._wanted = frozenset(address for address in heard if address.kind in PUBLIC)
-            self._depths = {
-                address.symbol: max(registration.options.depth for registration in heard[address])
-                for address in self._wanted
-                if address.kind == "book"
-            }
+            self._depths = dict(kept)
+            for address, listeners in heard.items():
+                if address.kind == "book":
+                    depths = (registration.options.depth for registration in listeners)
+                    self._depths[address.symbol] = max(self._depths.get(address.symbol, 0), *depths)
+            books = {Address("book", symbol) for symbol in kept}
+            self._wanted = books.union(address for address in heard if address.kind in PUBLIC)
             self._router.update(heard)
             wanted = {address.symbol for address in self._wanted}
             self._refused = {symbol: why for symbol, why in self._refused.items() if symbol in wanted}
@@ -268,6 +270,11 @@ class Connections:
             if seen is not None:
                 return seen
         return None
+
+    def data_age(self, symbol: str) -> float:
+        """Seconds since the connection that a book is on brought anything but pings."""
+        feed = next((feed for feed in self._feeds if feed.book_state(symbol) is not None), None)
+        return NEVER if feed is None else self.env.now() - feed.data_at
 
     def book_state(self, symbol: str) -> tuple[bool, datetime] | None:
         """Whether a book is valid, and since when it is or is not."""

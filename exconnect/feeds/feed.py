@@ -61,7 +61,10 @@ class Supply(Protocol):
     exchange: Exchange
     endpoints: Endpoints
     proxy: str | None
-    ca_file: str | None
+
+    @property
+    def ca_file(self) -> str | os.PathLike[str] | None:
+        """More authorities to trust."""
 
     @property
     def metrics(self) -> Metrics:
@@ -143,7 +146,7 @@ class Feed:
         self._restarts = Restarts(venue.env.uniform)
         self._bell = Doorbell()
         self._is_new = True
-        self._heard_at = self._ask_at = self._tick_at = 0.0
+        self.data_at = self._heard_at = self._ask_at = self._tick_at = 0.0
         self._malformed: deque[float] = deque(maxlen=_MALFORMED + 1)
         self._reported = Counters()
         self.thread: Thread | None = None
@@ -205,6 +208,7 @@ class Feed:
     def _live(self) -> None:
         supervise(self, self._restarts, self._env.now, (TransportError, StreamError, OSError))
         self._close_socket(GOODBYE_TIMEOUT)
+        self._books.disconnected("the connection was closed")
         if self.status is not StreamStatus.FAILED:
             self._become(StreamStatus.CLOSED, "closed")
         self._report()
@@ -294,6 +298,7 @@ class Feed:
             self._heard_at = now
             if isinstance(message, str):
                 self.counters.messages += 1
+                self.data_at = now
                 try:
                     for event in session.receive(message, now, received_at):
                         self._take[type(event)](event)
@@ -470,6 +475,8 @@ class Feed:
 
     def book_broke(self, symbol: str, fault: Fault) -> None:
         """It was valid and is not any more."""
+        if self.is_stopping:
+            return
         self.counters.resyncs += 1
         book_log.warning("%s: the book of %s is not valid: %s", self._label, symbol, fault.reason)
         self._router.publish(

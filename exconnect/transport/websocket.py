@@ -7,8 +7,8 @@ that leave are websocket-client's, what arrives is cut by `frames`. websocket-cl
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from exconnect.transport import frames
 from exconnect.transport.route import Target, connect
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 CONNECT_TIMEOUT = 5.0
@@ -51,7 +52,12 @@ class WebSocket:
     """
 
     def __init__(
-        self, url: str, *, now: Callable[[], float], proxy: str | None = None, ca_file: str | None = None
+        self,
+        url: str,
+        *,
+        now: Callable[[], float],
+        proxy: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
     ) -> None:
         self._url = url
         self._now = now
@@ -60,6 +66,8 @@ class WebSocket:
         self._socket: socket.socket | None = None
         self._reader = frames.FrameReader()
         self._is_aborted = False
+        self._tls: ssl.SSLSocket | None = None
+        self._not_yet: tuple[type[OSError], ...] = (BlockingIOError,)
         self.received_bytes = 0
 
     def open(self, timeout: float = CONNECT_TIMEOUT) -> None:
@@ -74,7 +82,7 @@ class WebSocket:
         try:
             self._own(connect(target, self._proxy, self._now, timeout, self._own))
             if parts.scheme == "wss":
-                self._own(self._secured(target.host, timeout))
+                self._secure(target.host, timeout)
             self._shake_hands(timeout)
         except (OSError, ValueError) as error:
             self._drop()
@@ -88,10 +96,14 @@ class WebSocket:
         if self._is_aborted:
             raise ConnectionAbortedError("aborted")
 
-    def _secured(self, host: str, timeout: float) -> ssl.SSLSocket:
+    def _secure(self, host: str, timeout: float) -> None:
+        import ssl  # costs more than all the rest of this module, and a plain connection needs none of it
+
         sock = self._open_socket()
         sock.settimeout(timeout)
-        return trusting(self._ca_file).wrap_socket(sock, server_hostname=host)
+        self._tls = trusting(self._ca_file).wrap_socket(sock, server_hostname=host)
+        self._not_yet = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+        self._own(self._tls)
 
     def _shake_hands(self, timeout: float) -> None:
         import websocket
@@ -141,13 +153,12 @@ class WebSocket:
 
     def pending(self) -> int:
         """Bytes that TLS has decrypted already, which no selector sees."""
-        sock = self._socket
-        return sock.pending() if isinstance(sock, ssl.SSLSocket) else 0
+        return 0 if self._tls is None or self._socket is None else self._tls.pending()
 
     def _read(self) -> bytes | None:
         try:
             data = self._open_socket().recv(_READ)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except self._not_yet:
             return None
         except OSError as error:
             raise TransportError(f"the connection to {self._host()} was lost: {error}") from error
@@ -244,8 +255,10 @@ class _Patience:
         return getattr(self._socket, name)
 
 
-def trusting(ca_file: str | None) -> ssl.SSLContext:
+def trusting(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
     """What TLS verifies against: the public authorities as REST knows them, and those of `ca_file`."""
+    import ssl
+
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())
