@@ -180,7 +180,7 @@ class Instrument:
         ceiling = None if high is None else EXACT.multiply(reference, high)
         least = max((x for x in (self.min_price, floor) if x), default=None)
         most = min((x for x in (self.max_price, ceiling) if x), default=None)
-        self._check_price("price", price, least, most, bounds=f"(at {plain(reference)}) allowed")
+        self._check_price("price", price, least, most, bounds=f"(at {_short(reference)}) allowed")
 
     def _check_notional(self, order: PlaceOrder, reference: Decimal | None, sizes: _Grid) -> None:
         price = reference if order.price is None else order.price
@@ -199,14 +199,15 @@ class Instrument:
             name, limit, words = "max_notional", most, "above the greatest"
         else:
             return
-        text = f"the order is worth {plain(value)} {self.quote}, {words} notional {plain(limit)} of {self.symbol}"
+        text = f"the order is worth {_short(value)} {self.quote}, {words} notional {_short(limit)} of {self.symbol}"
         if order.quantity is None or price is None:
-            raise self._with_nearest(text, name, "quote_quantity", limit, limit=limit, value=value)
+            nearest = _Grid(ZERO, least or ZERO, most or None).nearest(value)
+            raise self._with_nearest(text, name, "quote_quantity", nearest, limit=limit, value=value)
         nearest = sizes.worth(price, least or None, most or None).nearest(order.quantity)
         raise self._with_nearest(text, name, "quantity", nearest, limit=limit, value=value)
 
     def _over(self, name: str, argument: str, value: Decimal, limit: Decimal, grid: _Grid, words: str) -> InvalidOrder:
-        text = f"{argument}={plain(value)} {words} ({plain(limit)}) of {self.symbol}"
+        text = f"{argument}={plain(value)} {words} ({_short(limit)}) of {self.symbol}"
         return self._with_nearest(text, name, argument, grid.nearest(value), limit=limit, value=value)
 
     def _with_nearest(
@@ -223,6 +224,11 @@ class Instrument:
 _UP = Context(prec=EXACT.prec, rounding=ROUND_UP)
 _DOWN = Context(prec=EXACT.prec, rounding=ROUND_DOWN)
 _FINE = Decimal("0.00000001")  # the step of what is suggested where an instrument has none
+
+
+def _short(number: Decimal) -> str:
+    """Without the zeros with which exchanges fill up."""
+    return plain(EXACT.normalize(number))
 
 
 class _Grid(NamedTuple):
