@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-import math
 import os
 import signal
 import threading
@@ -18,13 +16,24 @@ from exconnect.errors import (
     ClientClosed,
     ForkedStream,
     InvalidArgument,
-    InvalidType,
     NotSupported,
     StreamError,
 )
 from exconnect.feeds.connections import Connections
 from exconnect.feeds.feed import Counters, Supply
-from exconnect.feeds.handlers import Handler, Options, Registration, Same, Subscription, name_of
+from exconnect.feeds.registration import (
+    Handler,
+    Options,
+    Registration,
+    Same,
+    Subscription,
+    check_handler,
+    name_of,
+    optional_handler,
+    seconds_of,
+    symbols_of,
+    whole_of,
+)
 from exconnect.model.account import Balance, Position
 from exconnect.model.enums import Policy, StreamStatus, choose
 from exconnect.model.events import Gap, Notice, StatusChanged
@@ -98,8 +107,8 @@ class Stream:
             InvalidArgument: a value that cannot be right, or the handler is registered with another one.
             InvalidType: a coroutine function, or a value of a wrong type.
         """
-        wanted = _whole(depth, "depth", _MAX_DEPTH)
-        options = Options(Policy.CONFLATE, interval=_seconds(interval, "interval"), depth=wanted)
+        wanted = whole_of(depth, "depth", _MAX_DEPTH)
+        options = Options(Policy.CONFLATE, interval=seconds_of(interval, "interval"), depth=wanted)
         return self._register("book", handler, symbols, options)
 
     @overload
@@ -110,7 +119,7 @@ class Stream:
     ) -> Callable[[OnTicker], OnTicker]: ...
     def on_ticker(self, handler: Any = None, *symbols: str, interval: float = 0.0) -> Any:
         """Call `handler(ticker)` with the newest `Ticker` of each symbol. As `on_book`."""
-        options = Options(Policy.CONFLATE, interval=_seconds(interval, "interval"))
+        options = Options(Policy.CONFLATE, interval=seconds_of(interval, "interval"))
         return self._register("ticker", handler, symbols, options)
 
     @overload
@@ -156,8 +165,8 @@ class Stream:
         if chosen is Policy.KEEP:
             text = "policy='keep': trades may be dropped ('drop_oldest') or conflated ('conflate')"
             raise InvalidArgument(text, {"argument": "policy"})
-        room = _whole(capacity, "capacity", _MAX_CAPACITY)
-        options = Options(chosen, capacity=room, on_gap=_optional(on_gap, "on_gap"))
+        room = whole_of(capacity, "capacity", _MAX_CAPACITY)
+        options = Options(chosen, capacity=room, on_gap=optional_handler(on_gap, "on_gap"))
         return self._register("trade", handler, symbols, options)
 
     @overload
@@ -190,8 +199,10 @@ class Stream:
         if interval not in INTERVALS:
             text = f"interval={interval!r}: must be one of {', '.join(INTERVALS)}"
             raise InvalidArgument(text, {"argument": "interval"})
-        room = _whole(capacity, "capacity", _MAX_CAPACITY)
-        options = Options(Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=_optional(on_gap, "on_gap"))
+        room = whole_of(capacity, "capacity", _MAX_CAPACITY)
+        options = Options(
+            Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=optional_handler(on_gap, "on_gap")
+        )
         return self._register("candle", handler, symbols, options)
 
     @overload
@@ -266,9 +277,9 @@ class Stream:
     def _register(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> Any:
         if handler is None or isinstance(handler, str):
             given = symbols if handler is None else (handler, *symbols)
-            _symbols(given)
+            symbols_of(given)
             return partial(self._decorate, kind, given, options)
-        self._add(kind, handler, _symbols(symbols), options)
+        self._add(kind, handler, symbols_of(symbols), options)
         return handler
 
     def _decorate(self, kind: str, symbols: tuple[str, ...], options: Options, handler: Any) -> Any:
@@ -276,7 +287,7 @@ class Stream:
         return handler
 
     def _add(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> None:
-        _plain(handler, "handler")
+        check_handler(handler, "handler")
         if self._is_closed:
             raise ClientClosed("the stream was closed", {"exchange": self._exchange})
         new = Registration(kind, handler, options)
@@ -290,7 +301,7 @@ class Stream:
 
     def off(self, handler: Handler[Any], *symbols: str) -> None:
         """Take the symbols, or all, back from `handler`, for every kind that it is registered for."""
-        _symbols(symbols)
+        symbols_of(symbols)
         for key, registration in list(self._registrations.items()):
             if key[1] == Same(handler):
                 if symbols:
@@ -364,7 +375,7 @@ class Stream:
         if run.is_mine(threading.current_thread()):
             run.signal()
         else:
-            run.close(_seconds(timeout, "timeout"))
+            run.close(seconds_of(timeout, "timeout"))
 
     def close(self, timeout: float = 5.0) -> None:
         """As `stop`, for good. Idempotent, from any thread and handler; nothing in a process that did not start it."""
@@ -448,8 +459,8 @@ class Stream:
 
     def keep_book(self, symbol: str, depth: int) -> None:
         """Keep this book without a handler, for whoever looks at it."""
-        wanted = _whole(depth, "depth", _MAX_DEPTH)
-        self._kept[_symbols((symbol,))[0]] = max(wanted, self._kept.get(symbol, 0))
+        wanted = whole_of(depth, "depth", _MAX_DEPTH)
+        self._kept[symbols_of((symbol,))[0]] = max(wanted, self._kept.get(symbol, 0))
         self._apply()
 
     def look(self, symbol: str, depth: int) -> tuple[Book, float]:
@@ -570,46 +581,3 @@ def run(*streams: Stream) -> None:
         for number, handler in before.items():
             with suppress(TypeError):  # a handler that C code installed cannot be put back
                 signal.signal(number, handler)
-
-
-def _plain(handler: Any, argument: str) -> None:
-    if not callable(handler):
-        raise InvalidType(f"{argument} must be a callable, not {type(handler).__name__}", {"argument": argument})
-    inner = handler
-    while isinstance(inner, partial):
-        inner = inner.func
-    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - its code is looked at
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            text = f"{argument} is a coroutine function: exconnect calls plain functions, in threads of their own"
-            raise InvalidType(text, {"argument": argument})
-
-
-def _optional(handler: Any, argument: str) -> Any:
-    if handler is not None:
-        _plain(handler, argument)
-    return handler
-
-
-def _symbols(symbols: tuple[Any, ...]) -> tuple[str, ...]:
-    for symbol in symbols:
-        if not isinstance(symbol, str):
-            raise InvalidType(f"a symbol must be text, not {type(symbol).__name__}", {"argument": "symbols"})
-        if not symbol:
-            raise InvalidArgument("a symbol must not be empty", {"argument": "symbols"})
-    return symbols
-
-
-def _whole(value: Any, argument: str, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidType(f"{argument} must be an int, not {type(value).__name__}", {"argument": argument})
-    if not 1 <= value <= most:
-        raise InvalidArgument(f"{argument}={value}: must be from 1 to {most}", {"argument": argument})
-    return value
-
-
-def _seconds(value: Any, argument: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidType(f"{argument} must be seconds, not {type(value).__name__}", {"argument": argument})
-    if not math.isfinite(value) or value < 0:
-        raise InvalidArgument(f"{argument}={value}: must be seconds, not below zero", {"argument": argument})
-    return float(value)

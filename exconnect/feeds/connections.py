@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from exconnect.errors import ExconnectError, UnknownSymbol
 from exconnect.feeds.budget import attempts
 from exconnect.feeds.feed import Counters, Feed, Want
-from exconnect.feeds.handlers import Address, HandlerThread, Registration, Router, Same, audience
+from exconnect.feeds.handlers import HandlerThread, Router
+from exconnect.feeds.registration import Address, Registration, Same, audience
 from exconnect.model.enums import MarketType, StreamStatus
 from exconnect.model.events import TopicRefused
 from exconnect.protocol.session import Topic

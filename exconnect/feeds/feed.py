@@ -18,7 +18,8 @@ from exconnect.errors import ExconnectError, MalformedMessage, StaleStream, Stre
 from exconnect.feeds.books import Books
 from exconnect.feeds.continuity import CandleSequence, Missing, TradeSequence
 from exconnect.feeds.doorbell import Doorbell
-from exconnect.feeds.handlers import Address, Router
+from exconnect.feeds.handlers import Router
+from exconnect.feeds.registration import Address
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap, StatusChanged, TopicRefused
 from exconnect.model.market import Candle, Ticker, Trade

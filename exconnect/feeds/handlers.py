@@ -1,4 +1,4 @@
-"""From a message to the user's function: registrations, their inboxes, the threads that call.
+"""From a message to the user's function: who hears it, the inboxes, the threads that call.
 
 One registration is a kind and a handler; it has one inbox. One handler has one thread, so that it is never called
 concurrently, whatever it is registered for. What a handler raises is reported and is nobody else's business.
@@ -7,11 +7,21 @@ concurrently, whatever it is registered for. What a handler raises is reported a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exconnect.feeds.registration import (
+    NOTICE,
+    STATUS,
+    Address,
+    Audience,
+    Handler,
+    Options,
+    Registration,
+    Same,
+    name_of,
+)
 from exconnect.model.enums import Policy
 from exconnect.model.events import Gap, HandlerFailed, Notice, StatusChanged
 from exconnect.model.market import Book, Candle, Trade
@@ -21,31 +31,9 @@ from exconnect.runtime.actor import NEVER, Actor, Inbox, Loss, Newest, Parcel, R
 if TYPE_CHECKING:
     from exconnect.environment import Environment
 
-T_contra = TypeVar("T_contra", contravariant=True)
-
 log = logging.getLogger("exconnect.stream")
 
-_KEPT = 100_000  # items of a kind that keeps all; who is so far behind will not catch up
 _LOG_EVERY = 1.0  # seconds between two log lines about one handler
-
-
-class Handler(Protocol[T_contra]):
-    """A plain callable of one positional argument; what it gives back does not matter."""
-
-    def __call__(self, item: T_contra, /) -> object:
-        """Take one item."""
-
-
-class Address(NamedTuple):
-    """Where a message goes: to all that registered for this. Reports have neither symbol nor interval."""
-
-    kind: str
-    symbol: str = ""
-    interval: str = ""
-
-
-STATUS = Address("status")
-NOTICE = Address("notice")
 
 
 class Item(NamedTuple):
@@ -55,117 +43,12 @@ class Item(NamedTuple):
     gap: Gap | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a registration wants its items. `interval` is the least time between two of a symbol, in seconds."""
-
-    policy: Policy
-    capacity: int = _KEPT
-    interval: float = 0.0
-    depth: int = 0
-    candles: str = ""
-    on_gap: Callable[[Gap], object] | None = None
-
-    def inbox(self) -> Inbox[Item]:
-        """A new one."""
-        return Newest(self.interval) if self.policy is Policy.CONFLATE else Recent(self.capacity)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """What became of a registration.
-
-    `delivered` counts calls, `errors` those that raised; `lag_s` is how long the item that waits longest has waited.
-    """
-
-    handler: str
-    kind: str
-    symbols: tuple[str, ...]
-    policy: Policy
-    delivered: int
-    errors: int
-    dropped: int
-    conflated: int
-    waiting: int
-    lag_s: float
-
-
-@dataclass(slots=True, eq=False)
-class Registration:
-    """What a user asked for. Plain data without a lock: it is made before anything runs, and survives a fork."""
-
-    kind: str
-    handler: Handler[Any]
-    options: Options
-    named: dict[str, None] = field(default_factory=dict)
-    excluded: dict[str, None] = field(default_factory=dict)
-    has_all: bool = False
-    delivered: int = 0
-    errors: int = 0
-    dropped: int = 0
-    conflated: int = 0
-
-    def add(self, symbols: tuple[str, ...]) -> None:
-        """More symbols; none: every one that the stream has."""
-        for symbol in symbols:
-            self.excluded.pop(symbol, None)
-            self.named[symbol] = None
-        if not symbols:
-            self.excluded.clear()
-            self.has_all = True
-
-    def remove(self, symbols: tuple[str, ...]) -> None:
-        """Without these."""
-        for symbol in symbols:
-            self.named.pop(symbol, None)
-            if self.has_all:
-                self.excluded[symbol] = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is left of it."""
-        return not self.named and not self.has_all
-
-    def symbols(self, known: Iterable[str]) -> tuple[str, ...]:
-        """What it hears on a stream that has `known`."""
-        if not self.has_all:
-            return tuple(self.named)
-        return tuple(s for s in dict.fromkeys((*known, *self.named)) if s not in self.excluded)
-
-
-def name_of(handler: object) -> str:
-    """`module.qualname` of a function, method or callable object."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    owner = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{owner.__module__}.{owner.__qualname__}"
-
-
-class Same:
-    """A handler as a key: by `==`, whether it can be hashed or not."""
-
-    __slots__ = ("_hash", "handler")
-
-    def __init__(self, handler: object) -> None:
-        self.handler = handler
-        try:
-            self._hash = hash(handler)
-        except TypeError:
-            self._hash = 0
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and bool(self.handler == other.handler)
-
-
 class _Delivery:
     """A registration while the stream runs."""
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
-        self.inbox = registration.options.inbox()
+        self.inbox: Inbox[Item] = _inbox(registration.options)
         self.shown: dict[str, tuple[int, int]] = {}  # epoch and sequence of the book that each symbol got last
 
     def settle(self) -> None:
@@ -173,6 +56,10 @@ class _Delivery:
         self.registration.dropped += self.inbox.dropped
         self.registration.conflated += self.inbox.conflated
         self.inbox.dropped = self.inbox.conflated = 0
+
+
+def _inbox(options: Options) -> Inbox[Item]:
+    return Newest(options.interval) if options.policy is Policy.CONFLATE else Recent(options.capacity)
 
 
 class HandlerThread:
@@ -317,23 +204,6 @@ class HandlerThread:
         else:
             self._unlogged += 1
         self._router.failed(name, error, item)
-
-
-Audience = Mapping[Address, list[Registration]]
-
-
-def audience(registrations: Iterable[Registration], symbols: Iterable[str]) -> dict[Address, list[Registration]]:
-    """Who hears what on a stream made with `symbols`: the addresses are all that is wanted of it."""
-    registrations = list(registrations)
-    named: dict[str, dict[str, None]] = {}
-    for registration in registrations:
-        named.setdefault(registration.kind, {}).update(registration.named)
-    heard: dict[Address, list[Registration]] = {}
-    for registration in registrations:
-        kind = registration.kind
-        for symbol in ("",) if kind in ("status", "notice") else registration.symbols((*symbols, *named[kind])):
-            heard.setdefault(Address(kind, symbol, registration.options.candles), []).append(registration)
-    return heard
 
 
 class Router:

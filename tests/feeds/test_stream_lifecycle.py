@@ -70,7 +70,8 @@ def test_close_says_goodbye_and_leaves_no_thread(stream, server):
     stream.close()
     server.until(lambda: bool(server.goodbyes))
     assert server.goodbyes == [1000]
-    assert not [t for t in threading.enumerate() if "feed" in t.name or "handler" in t.name]
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("exconnect.toy.feed", "exconnect.toy.handler"))]
     assert stream.wait(0)
 
 
@@ -196,7 +197,7 @@ def test_close_while_the_handshake_hangs():
         begin = time.monotonic()
         stream.close(timeout=1.0)
         assert time.monotonic() - begin < 1.5
-        assert not [thread for thread in threading.enumerate() if "feed" in thread.name]
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("exconnect.toy.feed")]
         venue.close()
 
 
