@@ -97,7 +97,7 @@ from exconnect.trading.risk import (
     RiskCheck,
     RiskView,
 )
-from exconnect.venue import available
+from exconnect.venue.plan import available
 
 __all__ = [
     "AllowedSymbols",

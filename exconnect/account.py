@@ -14,7 +14,7 @@ from exconnect.model.values import When, ms_of
 from exconnect.protocol.pages import Page, Pages, State, resume
 
 if TYPE_CHECKING:
-    from exconnect.venue import Venue
+    from exconnect.venue.parts import Venue
 
 
 class AccountData(MarketData):

@@ -22,7 +22,7 @@ from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
 from exconnect.trading.queries import OrderView
-from exconnect.venue import Plan, Venue, plan
+from exconnect.venue.plan import Plan, plan
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from exconnect.protocol.exchange import Exchange
     from exconnect.trading.desk import Desk
     from exconnect.trading.risk import RiskCheck
+    from exconnect.venue.parts import Venue
 
 
 class Client(AccountData):
@@ -185,7 +186,11 @@ class Client(AccountData):
         if pid in self._closed_in:
             raise ClientClosed("the client was closed: make a new one", {"exchange": self.exchange})
         venue = self._venues.get(pid)
-        return venue if venue is not None else self._venues.setdefault(pid, Venue(self._plan))
+        if venue is not None:
+            return venue
+        from exconnect.venue.parts import Venue  # what only a first call needs costs an import nothing
+
+        return self._venues.setdefault(pid, Venue(self._plan))
 
     def _desk(self) -> Desk:
         return self._open().desk

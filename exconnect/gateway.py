@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from exconnect.environment import Environment
 from exconnect.errors import (
@@ -91,8 +91,7 @@ class Sender(Protocol):
         """One request, one answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """What is about to leave. `params` are without key and signature; times are the exchange's, in ms.
 
     `timestamp_ms`, `recv_window_ms` and `expires_ms` (from then on the exchange refuses it) are None when the
@@ -113,13 +112,11 @@ class Attempt:
 BeforeSend = Callable[[Attempt], object]
 
 
-@dataclass(frozen=True, slots=True)
-class _Done(Generic[T]):
+class _Done(Struct, Generic[T], frozen=True):
     value: T
 
 
-@dataclass(slots=True)
-class _Trip(Generic[T]):
+class _Trip(Struct, Generic[T]):
     """One call on its way, over all its attempts."""
 
     call: Call[T]

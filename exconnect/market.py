@@ -15,7 +15,7 @@ from exconnect.protocol.pages import Page, Pages, State, resume
 if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.exchange import Exchange
-    from exconnect.venue import Venue
+    from exconnect.venue.parts import Venue
 
 T = TypeVar("T")
 

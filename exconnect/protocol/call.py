@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from exconnect.errors import ExconnectError
 
@@ -53,8 +54,7 @@ class FailureKind(Enum):
     BUSINESS = "business"  # any other definite no
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What travels. `params` are still unencoded; signing (or `encode`) turns them into `query` or `body`.
 
     `repr` shows nothing that signing adds: a traceback with locals may go anywhere.
@@ -63,13 +63,15 @@ class Request:
     method: str
     path: str
     params: Params = ()
-    headers: Params = field(default=(), repr=False)
-    query: str = field(default="", repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Params = ()
+    query: str = ""
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.path!r}, {self.params!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """What came back. Header names are in lower case."""
 
     status: int
@@ -77,8 +79,7 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a call takes from every pool of one kind; `refunded` if a success turns out to be free."""
 
     kind: str
@@ -86,8 +87,7 @@ class Cost:
     refunded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """A rate budget: `limit` units in each window of `seconds`, windows aligned to the exchange's clock.
 
     `scope` is `"ip"` (shared by everything on this address) or `"account"`.
@@ -104,29 +104,26 @@ class Pool:
         return f"{self.kind}_{self.seconds}s"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What an answer says of our limits: units used by pool name, and how long to stay away.
 
     `exhausted` is the kind of pool that a refusal is about (`"orders"`); None: everything from this address.
     """
 
-    used: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = {}
     retry_after: float | None = None
     banned: bool = False
     exhausted: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An answer that is no success: why, and the error for the user."""
 
     kind: FailureKind
     error: ExconnectError
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class Call(Struct, Generic[T], frozen=True):
     """One REST call. `operation` is the client's method name; `decode` reads a successful answer."""
 
     operation: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from exconnect.model.enums import Capability, MarketType
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 Lookup = Callable[[str], "Instrument | None"]  # by the exchange's own symbol
 
 
-@dataclass(frozen=True, slots=True)
-class Market:
+class Market(Struct, frozen=True):
     """One market of an exchange: spot, or perpetuals."""
 
     type: MarketType
@@ -34,16 +34,14 @@ class Market:
     has_consecutive_trades: bool = False  # each trade's id is the one before it plus one, so that a missing one shows
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What the exchange lists, and the limits it announces with it."""
 
     instruments: tuple[Instrument, ...]
     pools: tuple[Pool, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPermissions:
+class KeyPermissions(Struct, frozen=True):
     """What an API key may do, as far as the exchange tells."""
 
     can_trade: bool
@@ -122,8 +120,7 @@ class Rest(Protocol):
 Sign = Callable[["Request", "Signer", int, int | None], "Request"]  # request, signer, time in ms, recv window in ms
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """An exchange: addresses, markets, limits, and the pure functions that speak its language."""
 
     name: str

@@ -7,8 +7,9 @@ for, and passes on the events it makes; a test does the same with plain lists.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from exconnect.model.market import Candle, Ticker, Trade
 
@@ -48,37 +49,32 @@ class BookUpdate(NamedTuple):
     is_plain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Acked:
+class Acked(Struct, frozen=True):
     """The exchange confirmed these subscriptions."""
 
     topics: frozenset[Topic]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The exchange refused these subscriptions, and nothing else."""
 
     topics: frozenset[Topic]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True):
     """The exchange is about to close the connection: open another one."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A message of a kind that we do not know; counted, never an error."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The answer to a submitted call: `result` as decoded JSON, or the error."""
 
     id: str

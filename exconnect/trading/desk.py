@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from exconnect.errors import InvalidArgument
 from exconnect.model.order import Order, OrderRef, client_id_of
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """An account's place of work: the exchange's calls, the road out, and the stores."""
 
     exchange: str
@@ -55,8 +55,7 @@ class Desk:
         return client_order_id, symbol or (known.symbol if known else ""), known
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A moment after which nobody waits any more."""
 
     env: Environment

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import replace
+from msgspec.structs import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode, urlsplit

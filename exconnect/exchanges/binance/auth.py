@@ -6,8 +6,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/rest-api/endpoint-secu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import quote, urlencode
+
+from msgspec.structs import replace
 
 from exconnect.protocol.call import Params, Request
 from exconnect.protocol.signing import Signer

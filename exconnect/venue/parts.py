@@ -1,4 +1,4 @@
-"""Composition root: what clients and streams of one process share, and how a client's parts fit together.
+"""What clients and streams of one process share, and how a client's parts fit together.
 
 By exchange and address: clock, rate budget, breaker, instruments (`Host`). By account on top of that: order
 store and kill switch (`Account`). Clients with equal exchange, addresses and account find the same ones, and
@@ -17,18 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import TTLCache
 
-from exconnect.config import (
-    ENVIRONMENTS,
-    PREFIX,
-    Credentials,
-    Endpoints,
-    Settings,
-    has_credentials,
-    missing_credentials,
-)
+from exconnect.config import Credentials, missing_credentials
 from exconnect.environment import Environment
 from exconnect.errors import ConfigurationError
-from exconnect.exchanges import available, load
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry
 from exconnect.model.account import Balances
@@ -51,72 +42,11 @@ if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Exchange, Listing
-
-__all__ = ["Plan", "Venue", "available", "plan"]
+    from exconnect.venue.plan import Plan
 
 T = TypeVar("T")
 
 _PRICE_S = 10.0  # a price older than this is no reference for a market order
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Settings with everything looked up: which exchange, where, as whom. Making one opens nothing."""
-
-    settings: Settings
-    exchange: Exchange
-    endpoints: Endpoints
-    environment: str  # live, testnet, demo, or the REST base URL
-    credentials: Credentials | None
-
-    @property
-    def account(self) -> str:
-        """Label of the account; `public` when there is no key."""
-        if self.settings.account is not None:
-            return self.settings.account
-        return "public" if self.credentials is None else self.credentials.account
-
-
-def plan(settings: Settings) -> Plan:
-    """Look everything up that a client needs to know when it is made.
-
-    Raises:
-        ConfigurationError: an unknown exchange or environment, with the choices; a mock of another exchange.
-    """
-    exchange = load(settings.exchange)
-    chosen, credentials = settings.environment, settings.credentials
-    if chosen is None:
-        chosen = os.environ.get(f"{PREFIX}{exchange.name.upper()}_ENVIRONMENT") or os.environ.get(
-            f"{PREFIX}ENVIRONMENT"
-        )
-    if _is_mock(chosen):
-        if chosen.exchange != exchange.name:
-            raise ConfigurationError(f"this mock is a {chosen.exchange} exchange, the client wants {exchange.name}")
-        credentials = credentials or chosen.credentials()
-        chosen = chosen.endpoints
-    if credentials is None and has_credentials(exchange.name):
-        credentials = Credentials.from_env(exchange.name)
-    endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
-    return Plan(settings, exchange, endpoints, name, credentials)
-
-
-def _is_mock(environment: Any) -> bool:
-    return all(hasattr(environment, name) for name in ("exchange", "endpoints", "credentials", "state_dir"))
-
-
-def _endpoints(exchange: Exchange, chosen: Any) -> tuple[Endpoints, str]:
-    if isinstance(chosen, Endpoints):
-        return chosen, chosen.rest
-    if isinstance(chosen, str):
-        if chosen.lower() in exchange.endpoints:
-            return exchange.endpoints[chosen.lower()], chosen.lower()
-        if "://" in chosen:
-            endpoints = Endpoints.parse(chosen)
-            return endpoints, endpoints.rest
-    choices = ", ".join(repr(name) for name in ENVIRONMENTS)
-    raise ConfigurationError(
-        f"environment={chosen!r}: must be {choices}, base URLs (REST [streams [private]]), Endpoints or a MockExchange"
-    )
 
 
 class Host:
@@ -169,7 +99,7 @@ class Venue:
         self.exchange = what.exchange
         self.endpoints = what.endpoints
         self.proxy = what.settings.proxy
-        self.ca_file = what.settings.ca_file
+        self.ca_file = None if what.settings.ca_file is None else os.fspath(what.settings.ca_file)
         self.metrics = Registry(what.settings.metrics)
         self.host, self.account = self._find()
         self.http = Http(what.endpoints.rest, env=self.env, proxy=self.proxy, ca_file=self.ca_file)
