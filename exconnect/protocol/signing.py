@@ -30,20 +30,27 @@ def signer(credentials: Credentials) -> Signer:
         ConfigurationError: the key id, secret or private key cannot be read.
     """
     kind, key = credentials.signing_key()
-    if kind == "hmac" and not callable(key):
-        key.reveal()  # a file that is not there is found out now, not in the middle of a call
     return Signer(credentials.key, kind, _signing(kind, key))
 
 
 def _signing(kind: str, key: Any) -> Callable[[bytes], str]:
-    # What a lambda closes over is among the locals of its frame: the secret of an HMAC stays wrapped until it is used.
     if callable(key):
         return (lambda payload: key(payload).hex()) if kind == "hmac" else (lambda payload: _base64(key(payload)))
     if kind == "hmac":
-        return lambda payload: hmac.digest(key.reveal(), payload, "sha256").hex()
+        return _hmac(hmac.new(key.reveal(), digestmod="sha256"))
     if kind == "ed25519":
         return lambda payload: _base64(key.sign(payload))
     return _rsa(key)
+
+
+def _hmac(begun: hmac.HMAC) -> Callable[[bytes], str]:
+    # Goes on from a copy, so that no frame under a signature holds the secret where a traceback could show it.
+    def sign(payload: bytes) -> str:
+        one = begun.copy()
+        one.update(payload)
+        return one.hexdigest()
+
+    return sign
 
 
 def _rsa(key: Any) -> Callable[[bytes], str]:
