@@ -153,11 +153,19 @@ class Credentials:
         signer: Callable[[bytes], bytes] | None = None,
         kind: str | None = None,
     ) -> None:
-        # From here on a traceback with locals finds these wrapped.
+        # From here on a traceback with locals finds these wrapped, and an object that has a repr.
         key = Secret.of(key)
         secret = None if secret is None else Secret.of(secret)
         private_key = None if private_key is None else Secret.of(private_key)
         passphrase = None if passphrase is None else Secret.of(passphrase)
+        self._key = key
+        self._secret = secret
+        self._pem_file = None if private_key_file is None else os.fspath(private_key_file)
+        self._pem = private_key if self._pem_file is None else Secret(path=self._pem_file, name="private_key_file")
+        self._passphrase = passphrase
+        self._signer = None if signer is None or kind is None else (kind, signer)
+        self._parsed: tuple[str, Any] | None = None
+        self._reference: tuple[str, str] | None = None
         ways = [x for x in (secret, private_key, private_key_file, signer) if x is not None]
         if len(ways) != 1:
             raise ConfigurationError("credentials need exactly one of secret, private_key, private_key_file, signer")
@@ -167,14 +175,6 @@ class Credentials:
             raise ConfigurationError(f"kind goes with signer and is one of {', '.join(KINDS)}")
         if passphrase is not None and private_key is None and private_key_file is None:
             raise ConfigurationError("passphrase goes with private_key or private_key_file")
-        self._key = key
-        self._secret = secret
-        self._pem_file = None if private_key_file is None else os.fspath(private_key_file)
-        self._pem = private_key if self._pem_file is None else Secret(path=self._pem_file, name="private_key_file")
-        self._passphrase = passphrase
-        self._signer = None if signer is None or kind is None else (kind, signer)
-        self._parsed: tuple[str, Any] | None = None
-        self._reference: tuple[str, str] | None = None
         _check_key(key)
 
     @classmethod

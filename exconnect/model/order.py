@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -135,7 +135,7 @@ def checked_id(text: str, argument: str = "client_order_id") -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class PlaceOrder:
     """An order that somebody wants: arguments of `Client.place_order`, checked and normalised.
 
@@ -219,6 +219,9 @@ class PlaceOrder:
         if problem is not None:
             raise InvalidOrder(problem, {"symbol": self.symbol, "filter": None})
 
+    def __repr__(self) -> str:
+        return _said(self)
+
     def _check_options(self) -> None:
         for name in ("post_only", "reduce_only"):
             if not isinstance(getattr(self, name), bool):
@@ -273,6 +276,13 @@ class PlaceOrder:
             yield "iceberg_quantity is above quantity"
 
 
+def _said(command: PlaceOrder | AmendOrder) -> str:
+    # A traceback with locals asks for it even before all fields are set.
+    values = ((each.name, getattr(command, each.name, None)) for each in fields(command))
+    said = ", ".join(f"{name}={value!r}" for name, value in values if value is not None and value is not False)
+    return f"{type(command).__name__}({said})"
+
+
 def _check_bps(value: int, argument: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidType(f"{argument} must be an int: 100 is 1 %", {"argument": argument})
@@ -310,7 +320,7 @@ def _checked_extra(extra: Mapping[str, str]) -> dict[str, str]:
     return dict(extra)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class AmendOrder:
     """A change of an open order: a new price, a new whole quantity (filled part included), or both."""
 
@@ -335,6 +345,9 @@ class AmendOrder:
         put(self, "price", None if price is None else positive(price, "price"))
         put(self, "quantity", None if quantity is None else positive(quantity, "quantity"))
         put(self, "symbol", None if symbol is None else text_of(symbol, "symbol"))
+
+    def __repr__(self) -> str:
+        return _said(self)
 
 
 @dataclass(frozen=True, slots=True)

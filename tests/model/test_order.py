@@ -1,6 +1,7 @@
 """Commands: what goes together; orders: what a snapshot says of itself."""
 
 import dataclasses
+import traceback
 from dataclasses import replace
 from decimal import Decimal
 
@@ -112,6 +113,23 @@ def test_what_was_given_as_extra_is_copied():
     order = place(**LIMIT, extra=extra)
     extra["a"] = "2"
     assert order.extra == {"a": "1"}
+
+
+def test_the_repr_shows_what_was_said():
+    assert repr(place(**LIMIT, post_only=True)) == (
+        "PlaceOrder(symbol='BTC/USDT', side=<Side.BUY: 'buy'>, quantity=Decimal('1'), price=Decimal('60000'), "
+        "type=<OrderType.LIMIT: 'limit'>, time_in_force=<TimeInForce.GTC: 'gtc'>, post_only=True)"
+    )
+    assert repr(AmendOrder("abc-1", price="1")) == "AmendOrder(order='abc-1', price=Decimal('1'))"
+
+
+@pytest.mark.parametrize("make", [lambda: place(quantity="x", price="1"), lambda: AmendOrder("abc-1", price=1.5)])
+def test_a_traceback_with_locals_can_show_one_that_was_never_finished(make):
+    with pytest.raises((InvalidArgument, InvalidType)) as refused:
+        make()
+    error = refused.value
+    shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert "self = PlaceOrder(" in shown or "self = AmendOrder(" in shown
 
 
 def test_fields_are_the_arguments_of_place_order():
