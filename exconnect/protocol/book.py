@@ -233,12 +233,12 @@ class _Side:
         return next((slot.key for slot in self._slots if slot.pair is not None), None)
 
     def has_half_of(self, count: int, mark: Key) -> bool:
-        """Whether at least half of `count` levels stand at `mark` or better."""
-        most = len(self._keys) - bisect_left(self._keys, mark)
-        if most * 2 >= count > (most - self._empty) * 2:
-            self._purge()
-            most = len(self._keys) - bisect_left(self._keys, mark)
-        return most * 2 >= count
+        """Whether at least half of `count` levels stand at `mark` or better; counts one by one only if it is close."""
+        start = bisect_left(self._keys, mark)
+        most = len(self._keys) - start
+        if most * 2 < count or (most - self._empty) * 2 >= count:
+            return most * 2 >= count
+        return sum(slot.pair is not None for slot in self._slots[start:]) * 2 >= count
 
     def levels(self, depth: int | None) -> Levels:
         wanted = len(self) if depth is None else min(depth, len(self))

@@ -138,7 +138,7 @@ def _failure(response: Response, refusal: wire.Error, **more: Any) -> Failure:
     kind_of_error, kind = _meaning(refusal)
     if response.status >= 500:
         kind_of_error, kind = _OPEN
-    elif response.status in (403, 418, 429) or kind is FailureKind.LIMIT:
+    elif kind is FailureKind.LIMIT or response.status in (418, 429) or _is_firewall(response.status, refusal):
         kind_of_error, kind = _limit_class(response.status, refusal.msg), FailureKind.LIMIT
         more["retry_after"] = _wait(response, refusal)
     elif refusal.code not in _CODES:
@@ -149,6 +149,10 @@ def _failure(response: Response, refusal: wire.Error, **more: Any) -> Failure:
     hint = _HINTS.get(refusal.code)
     message = f"{text} ({hint})" if hint else text
     return Failure(kind, _made(kind_of_error, message, response, code=refusal.code, **more))
+
+
+def _is_firewall(status: int, refusal: wire.Error) -> bool:
+    return status == 403 and refusal.code not in _CODES
 
 
 def _meaning(refusal: wire.Error) -> Meaning:
@@ -283,6 +287,8 @@ def usage(response: Response) -> Usage:
     if response.status not in (403, 418, 429):
         return Usage(used)
     refusal = _refusal(response.body)
+    if refusal is not None and response.status == 403 and not _is_firewall(403, refusal):
+        return Usage(used)
     banned = _limit_class(response.status, "" if refusal is None else refusal.msg) is Banned
     exhausted = "orders" if refusal is not None and refusal.code == _TOO_MANY_ORDERS and not banned else None
     return Usage(used, _wait(response, refusal), banned, exhausted)

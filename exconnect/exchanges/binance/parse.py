@@ -290,6 +290,12 @@ def snapshot(raw: Any, symbol: str) -> BookUpdate:
     )
 
 
+def depth_event(raw: Any, symbol: str, received_at: datetime) -> BookUpdate:
+    """A frame of `<symbol>@depth@100ms`, whatever the form of its levels."""
+    event = wire.read(wire.LooseDepthEvent, raw)
+    return BookUpdate(symbol, event.U, event.u, _pairs(event.b), _pairs(event.a), event.E, received_at)
+
+
 def trade(raw: Any, symbol: str) -> Trade:
     """A row of `trades` or `historicalTrades`."""
     row = wire.read(wire.Trade, raw)

@@ -67,7 +67,7 @@ class MarketSession:
     def _forget(self, now: float) -> None:
         self._canary: str | None = None
         self._subscribed: set[str] = set()
-        self._refused: set[str] = set()
+        self._refused: set[str | None] = set()
         self._asked: dict[str, _Asked] = {}
         self._again: deque[tuple[str, ...]] = deque()  # halves of refused chunks
         self._sent: deque[float] = deque(maxlen=_PACE)
@@ -87,7 +87,7 @@ class MarketSession:
         """The whole set of subscriptions from now on; those of them that are confirmed already."""
         self._topics = {stream_name(topic): topic for topic in topics}
         self._books = {topic.exchange_symbol: topic for topic in topics if topic.kind == "book"}
-        self._refused &= self._topics.keys()
+        self._refused &= {*self._topics, self._canary}
         leaving = {name for asked in self._asked.values() if asked.method == "UNSUBSCRIBE" for name in asked.names}
         return self._wanted_among(tuple(self._subscribed - leaving))
 
@@ -165,10 +165,9 @@ class MarketSession:
         topic = self._book_of(text)
         if topic is None:
             return self._general(text, received_at)
-        try:
-            event = wire.depth_event(text)
-        except MalformedMessage as error:
-            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+        event = wire.depth_event(text)
+        if event is None:
+            return self._unusual(text, topic, received_at)
         is_plain = wire.is_plain(text, event)
         update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, is_plain)
         return (_new(BookUpdate, update),)
@@ -182,6 +181,16 @@ class MarketSession:
             start = text.find(_DEPTH_SYMBOL, 0, _DEPTH_SYMBOL_BY) + len(_DEPTH_SYMBOL)
             return self._books.get(text[start : text.find('"', start)])
         return None
+
+    def _unusual(self, text: str, topic: Topic, received_at: datetime) -> Sequence[Event]:
+        """A frame that began like an update of this book."""
+        try:
+            events = self._general(text, received_at)
+        except MalformedMessage as error:
+            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+        if not events:
+            raise wire.malformed("an update of another book", text).add(exchange=NAME, symbol=topic.symbol)
+        return events
 
     def _general(self, text: str, received_at: datetime) -> Sequence[Event]:
         message = wire.loads(text)
@@ -208,7 +217,7 @@ class MarketSession:
         if kind == "avgPrice":
             self._sings = True
             return _NOTHING
-        name = _NAMES[kind](data) if kind in _NAMES else None
+        name = _NAMES[kind](data) if isinstance(kind, str) and kind in _NAMES else None
         if name is None:
             return (Unknown(str(kind or stream.partition("@")[2] or stream)),)
         topic = self._topics.get(name)
@@ -220,8 +229,8 @@ class MarketSession:
             raise error.add(exchange=NAME, symbol=topic.symbol) from None
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
-        """An answer to a request; the error forms are nested or flat, with or without an id."""
-        problem = message.get("error", message if "code" in message else None)
+        """An answer to a request; success is `null`, the error forms are nested or flat, with or without an id."""
+        problem = message.get("error", message if "code" in message else message.get("result"))
         key = str(message.get("id"))
         if problem is not None and key not in self._asked and message.get("id") is None:
             key = next(iter(self._asked), key)  # answers come in order: it can only be the oldest
@@ -278,8 +287,7 @@ def _made(topic: Topic, data: dict[str, Any], received_at: datetime) -> Event:
         return parse.ticker_event(data, topic.symbol, received_at)
     if topic.kind == "candle":
         return parse.kline_event(data, topic.symbol, received_at)
-    event = wire.read(wire.DepthEvent, data)
-    return BookUpdate(topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at)
+    return parse.depth_event(data, topic.symbol, received_at)
 
 
 def _reason(problem: Any) -> str:

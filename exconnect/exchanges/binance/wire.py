@@ -34,7 +34,7 @@ def loads(text: bytes | str) -> Any:
     """
     try:
         return _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise malformed("no JSON", text) from None
 
 
@@ -82,10 +82,10 @@ class ServerTime(Struct, rename="camel"):
 class Limit(Struct, rename="camel"):
     """One row of `rateLimits`."""
 
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 0
+    limit: int = 0
 
 
 class Filter(Struct, rename="camel"):
@@ -304,6 +304,17 @@ class DepthEvent(Struct, gc=False):
     E: int | None = None
 
 
+class LooseDepthEvent(Struct):
+    """The same with levels of any form: without a point, or with the empty third element that they had in 2017."""
+
+    s: str
+    U: int
+    u: int
+    b: list[list[Any]]
+    a: list[list[Any]]
+    E: int | None = None
+
+
 class DepthFrame(Struct, gc=False):
     """The same on a combined stream: `{"stream": …, "data": …}`."""
 
@@ -367,16 +378,12 @@ _DIGITS = b"0123456789"
 _ROW = b'[".","."],'
 
 
-def depth_event(text: str) -> DepthEvent:
-    """A depth frame, raw or of a combined stream, in one pass.
-
-    Raises:
-        MalformedMessage: it is none.
-    """
+def depth_event(text: str) -> DepthEvent | None:
+    """A depth frame of the usual form, raw or of a combined stream, in one pass; None if it is none."""
     try:
         return _depth_frame.decode(text).data if text[2] == "s" else _depth_event.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise malformed(str(error), text) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def is_plain(text: str, event: DepthEvent) -> bool:
