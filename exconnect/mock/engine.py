@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import string
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from . import filters
 from .account import Account, spends, to_lock
@@ -16,22 +17,38 @@ from .book import Book, reaches
 from .chance import seeded
 from .fixed import SCALE, times
 from .market import FEE, Market
-from .orders import BUY, MARKET_TYPES, SELL, Fill, NewOrder, Order, Refused, Report, Trade
+from .orders import BUY, MARKET_TYPES, SELL, STOP_TYPES, Fill, NewOrder, Order, Refused, Report, Trade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 FIRST_SEQUENCE = 1_000_000
 FIRST_TRADE = 1_000_000_001
+FIRST_ORDER = 1000
 AVERAGE_MS = 300_000
 STILL_LEVELS = 100
 _ALPHABET = string.ascii_letters + string.digits
 
 
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Where an exchange begins to count."""
+
+    order: int = FIRST_ORDER
+    trade: int = FIRST_TRADE
+
+
 class Engine:
     """Every market of one exchange, and the accounts that trade there; the owner ``""`` is everybody else."""
 
-    def __init__(self, markets: Sequence[Market], accounts: Mapping[str, Mapping[str, int]], seed: int) -> None:
+    def __init__(
+        self,
+        markets: Sequence[Market],
+        accounts: Mapping[str, Mapping[str, int]],
+        seed: int,
+        numbers: Numbers | None = None,
+    ) -> None:
+        numbers = numbers or Numbers()
         self.markets = {market.symbol: market for market in markets}
         self.accounts = {name: Account(dict(balances)) for name, balances in accounts.items()}
         self.books = {market.symbol: Book(FIRST_SEQUENCE) for market in markets}
@@ -46,10 +63,10 @@ class Engine:
         self._recent: dict[str, deque[tuple[int, int, int]]] = {market.symbol: deque() for market in markets}
         self._recent_sums = {market.symbol: [0, 0] for market in markets}
         self._waiting: dict[str, dict[int, Order]] = {market.symbol: {} for market in markets}
-        self._next_order = 1000
+        self._next_order = numbers.order
         self._next_report = 1
         self._next_prevented = 0
-        self._next_trade = dict.fromkeys(self.markets, FIRST_TRADE)
+        self._next_trade = dict.fromkeys(self.markets, numbers.trade)
         for market in markets:
             self._still_book(market)
 
@@ -75,16 +92,28 @@ class Engine:
         if wish.owner:
             filters.check(wish, self.average(wish.market.symbol, now_ms), self.open_orders(wish.owner))
 
-    def place(self, wish: NewOrder, now_ms: int) -> Order:
+    def reserve(self) -> int:
+        """A number for an order that is placed later."""
+        self._next_order += 1
+        return self._next_order
+
+    def place(self, wish: NewOrder, now_ms: int, number: int | None = None) -> Order:
         """Admits and matches. The order that comes back may be over already. Raises: Refused, nothing happened."""
         self.check(wish, now_ms)
         self._check_engine(wish)
         quantity = wish.quantity or self._quantity_for(wish)
         self._check_funds(wish, quantity)
-        order = self._accept(wish, quantity, now_ms)
+        order = self._accept(wish, quantity, now_ms, number)
         if not order.is_conditional:
             self._work(order, now_ms)
             self._trigger(order.market, now_ms)
+        return order
+
+    def reject(self, wish: NewOrder, now_ms: int, number: int, reason: str) -> Order:
+        """Remembers an order that was taken and then refused."""
+        order = Order(number, wish, wish.client_id, wish.client_id, wish.quantity, now_ms, now_ms)
+        self.orders[number] = self.by_client[wish.owner, wish.client_id] = order
+        self._end(order, "rejected", now_ms, reason=reason)
         return order
 
     def cancel(self, order: Order, now_ms: int, new_client_id: str = "") -> None:
@@ -94,6 +123,14 @@ class Engine:
         original = order.client_id
         self._rename(order, new_client_id or self.random_id())
         self._end(order, "canceled", now_ms, original=original)
+
+    def expire(self, order: Order, now_ms: int, reason: str) -> None:
+        """The exchange itself ends an open order."""
+        self._end(order, "expired", now_ms, reason=reason)
+
+    def too_late(self, order: Order, now_ms: int) -> None:
+        """A cancel met an order that was over."""
+        self._report("too_late", order, now_ms)
 
     def amend(self, order: Order, quantity: int, now_ms: int, new_client_id: str = "") -> Report:
         """Makes an order smaller, in its place in the queue. Raises: Refused."""
@@ -112,6 +149,32 @@ class Engine:
             order.is_working = False
             return self._end(order, "expired", now_ms, original=original)
         return self._report("replaced", order, now_ms, original=original)
+
+    def change(self, order: Order, now_ms: int, **wanted: Any) -> Report:
+        """Gives an order another ``price``, ``quantity`` or ``stop_price``; it goes to the end of its queue.
+
+        Raises: Refused, and the order stays as it was.
+        """
+        if not order.is_open:
+            raise Refused("unknown_order")
+        wish = replace(order.wish, **wanted)
+        left = wish.quantity - order.filled - order.prevented
+        if left <= 0:
+            raise Refused("amend_below_filled")
+        account, held = self._account(order), order.locked
+        needed = to_lock(wish, left) if held else 0
+        if account.of(spends(wish)).free + held < needed:
+            raise Refused("insufficient_balance")
+        if order.is_working:
+            self.books[order.market.symbol].remove(order)
+        account.unlock(order, held)
+        order.wish, order.quantity, order.updated_ms = wish, wish.quantity, now_ms
+        account.lock(order, needed)
+        report = self._report("replaced", order, now_ms)
+        if order.is_working:
+            self._work(order, now_ms)
+        self._trigger(order.market, now_ms)
+        return report
 
     def execute(self, symbol: str, side: str, quantity: int, limit: int, now_ms: int) -> int:
         """Other people take liquidity, not worse than ``limit`` (0: at any price); the quantity that traded."""
@@ -133,13 +196,21 @@ class Engine:
         previous = self.by_client.get((wish.owner, wish.client_id)) if wish.client_id else None
         if previous is not None and previous.is_open:
             raise Refused("duplicate")
-        if wish.type == "limit_maker" and self.books[wish.market.symbol].crosses(wish.side, wish.price):
+        if self.would_take(wish):
             raise Refused("would_take")
         if wish.stop_price and triggers(wish, self.last[wish.market.symbol]):
             raise Refused("would_trigger")
 
+    def would_take(self, wish: NewOrder) -> bool:
+        """Whether an order that must not take would."""
+        return wish.type == "limit_maker" and self.books[wish.market.symbol].crosses(wish.side, wish.price)
+
+    def check_funds(self, wish: NewOrder) -> None:
+        """Raises: Refused, when what is free does not pay for this order now, or nothing is there to buy."""
+        self._check_funds(wish, wish.quantity or self._quantity_for(wish))
+
     def _check_funds(self, wish: NewOrder, quantity: int) -> None:
-        if not wish.owner:
+        if not wish.owner or (wish.type in STOP_TYPES and not wish.holds):
             return
         is_bought_now = wish.type == "market" and wish.side == BUY
         needed = self._cost(wish, quantity) if is_bought_now else to_lock(wish, quantity)
@@ -178,6 +249,8 @@ class Engine:
 
     def _quantity_for(self, wish: NewOrder) -> int:
         """The whole lots that ``quote_quantity`` buys or that bring it in. Raises: Refused."""
+        if wish.stop_price and not triggers(wish, self.last[wish.market.symbol]):
+            return wish.quote_quantity * SCALE // wish.stop_price // wish.market.lot * wish.market.lot
         left, quantity = wish.quote_quantity, 0
         for price, available in self._offered(wish):
             affordable = left * SCALE // price // wish.market.lot * wish.market.lot
@@ -190,12 +263,11 @@ class Engine:
             raise Refused("no_liquidity")
         return quantity
 
-    def _accept(self, wish: NewOrder, quantity: int, now_ms: int) -> Order:
-        self._next_order += 1
+    def _accept(self, wish: NewOrder, quantity: int, now_ms: int, number: int | None = None) -> Order:
         client_id = wish.client_id or (self.random_id() if wish.owner else "")
-        order = Order(self._next_order, wish, client_id, client_id, quantity, now_ms, now_ms)
+        order = Order(number or self.reserve(), wish, client_id, client_id, quantity, now_ms, now_ms)
         if wish.owner:
-            if wish.type != "market":
+            if wish.type != "market" and (wish.holds or not order.is_conditional):
                 self._account(order).lock(order, to_lock(wish, quantity))
             self.orders[order.id] = self.open[order.id] = order
             self.by_client[wish.owner, client_id] = order
@@ -248,7 +320,8 @@ class Engine:
 
     def _trade(self, taker: Order, maker: Order, quantity: int, now_ms: int) -> None:
         symbol, price = taker.market.symbol, maker.price
-        trade = Trade(self._next_trade[symbol], taker.market, price, quantity, taker.side, now_ms, taker.id)
+        number, sequence = self._next_trade[symbol], self.books[symbol].sequence + 1
+        trade = Trade(number, taker.market, price, quantity, taker.side, now_ms, taker.id, sequence)
         self._next_trade[symbol] += 1
         self.last[symbol] = price
         self._remember(trade)
@@ -278,7 +351,7 @@ class Engine:
         account.receive(gets, got - fee)
         account.updated_ms = trade.time_ms
         self.fees[gets] = self.fees.get(gets, 0) + fee
-        fill = Fill(trade.id, order, trade.price, trade.quantity, fee, gets, is_maker, trade.time_ms)
+        fill = Fill(trade.id, order, trade.price, trade.quantity, fee, gets, is_maker, trade.time_ms, trade.sequence)
         order.fills.append(fill)
         if not order.is_open:
             self._close(order)
@@ -324,18 +397,35 @@ class Engine:
             del waiting[order.id]
             order.has_triggered = True
             self._start_working(order, now_ms)
-            if order.wish.type in MARKET_TYPES and not self._fund(order):
+            if not self._fund(order):
                 self._end(order, "expired", now_ms, reason="rejected", in_book=False)
                 continue
             self._report("new", order, now_ms)
             self._work(order, now_ms)
 
     def _fund(self, order: Order) -> bool:
-        """A triggered market order pays from what is free, not from what its trigger had reserved."""
+        """A triggered market order pays from what is free, not from what its trigger had reserved.
+
+        An order that held nothing while it waited must find its funds now.
+        """
         account = self._account(order)
+        if order.wish.type not in MARKET_TYPES:
+            return order.locked > 0 or self._lock_now(order)
         account.unlock(order, order.locked)
+        if order.wish.quote_quantity:
+            try:
+                order.quantity = self._quantity_for(order.wish)
+            except Refused:
+                return False
         needed = self._cost(order.wish, order.quantity) if order.side == BUY else order.quantity
         return account.of(spends(order.wish)).free >= needed
+
+    def _lock_now(self, order: Order) -> bool:
+        try:
+            self._account(order).lock(order, to_lock(order.wish, order.remaining))
+        except Refused:
+            return False
+        return True
 
     # The end of an order
 

@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING, Self
 from exconnect.config import Credentials, Endpoints
 
 from .binance import Binance
-from .binance.auth import HmacKey
+from .bybit import Bybit
 from .faults import Fault, Faults
 from .fixed import decimal, scaled
+from .keys import HmacKey
 from .ledger import Ledger
 from .market import DEFAULT_BALANCES, DEFAULT_SYMBOLS
 from .threads import wall_ms
-from .world import Setup, World
+from .world import Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
     from types import TracebackType
 
     from .server import Server
+    from .steps import Core
 
     Amount = Decimal | str | int
 
-EXCHANGES = ("binance",)
+EXCHANGES: Mapping[str, Callable[..., Core]] = {"binance": Binance, "bybit": Bybit}
 STOP_WITHIN = 1.5
 
 
@@ -38,7 +40,8 @@ class MockExchange:
 
     Making one does nothing; ``start`` or ``with`` opens the port. ``symbols``: symbol → start price. ``balances``:
     asset → amount. ``activity``: other people's events per second and symbol; 0: a still book. ``clock_offset``:
-    seconds by which its clock is ahead. ``limits``: name → (count, seconds), names ``request_weight`` and ``orders``.
+    seconds by which its clock is ahead. ``limits``: name → (count, seconds), names ``request_weight orders`` on
+    Binance, ``ip orders`` on Bybit.
 
     Raises: ValueError for an exchange, symbol or limit that does not exist.
     """
@@ -70,8 +73,8 @@ class MockExchange:
         self.faults = Faults(self._on_fault)
         """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
         setup = Setup(symbols or DEFAULT_SYMBOLS, balances or DEFAULT_BALANCES, seed, self._activity, self._now_ms())
-        self._core = Binance(World(setup, self.faults), seed, limits)
-        self.ledger = Ledger(self._core.world, self._lock, self._connections)
+        self._core: Core = EXCHANGES[exchange](setup, self.faults, limits)
+        self.ledger = Ledger(self._core.world, self._lock, self._connections, self._core.sequence)
         """The truth, read-only."""
 
     # Life
@@ -90,7 +93,7 @@ class MockExchange:
             self._server = server
             self._pid = os.getpid()
             self._state_dir = Path(tempfile.mkdtemp(prefix="exconnect-mock-"))
-            self._core.rest.elsewhere = f"{self.rest_url}/elsewhere"
+            self._core.front.elsewhere = f"{self.rest_url}/elsewhere"
         return self
 
     def stop(self) -> None:
@@ -123,12 +126,12 @@ class MockExchange:
 
     @property
     def stream_url(self) -> str:
-        """Base URL of market streams (``/ws``, ``/stream``)."""
+        """Base URL of market streams (``/ws`` and ``/stream``, ``/v5/public/spot``)."""
         return f"ws://127.0.0.1:{self._port}"
 
     @property
     def private_url(self) -> str:
-        """Base URL of the WebSocket API (``/ws-api/v3``)."""
+        """Base URL of the private socket (``/ws-api/v3``, ``/v5/private``)."""
         return self.stream_url
 
     @property
@@ -149,7 +152,7 @@ class MockExchange:
         return self._state_dir
 
     def credentials(self, kind: str = "hmac") -> Credentials:
-        """A key that may trade: ``hmac``, ``rsa`` or ``ed25519``. Raises: ValueError."""
+        """A key that may trade: ``hmac``, ``rsa`` or (Binance) ``ed25519``. Raises: ValueError."""
         with self._lock:
             name, key = self._core.keys.key(kind)
         if isinstance(key, HmacKey):
@@ -157,7 +160,7 @@ class MockExchange:
         return Credentials(name, private_key=key.pem)
 
     def env(self) -> dict[str, str]:
-        """Environment variables with which another process needs only ``Client("binance")``."""
+        """Environment variables with which another process needs only the exchange's name."""
         with self._lock:
             name, secret = self._core.keys.hmac()
         prefix = f"EXCONNECT_{self.exchange.upper()}"

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 def check(wish: NewOrder, reference: int, open_orders: Iterable[Order]) -> None:
     """Raises: Refused("filter", NAME) for the first rule that the order breaks."""
+    check_shape(wish, reference)
+    _check_counts(wish, open_orders)
+
+
+def check_shape(wish: NewOrder, reference: int) -> None:
+    """The rules that do not count other orders. Raises: Refused."""
     is_market = wish.type in MARKET_TYPES
     if wish.price:
         check_price(wish.market, wish.price)
@@ -24,9 +30,9 @@ def check(wish: NewOrder, reference: int, open_orders: Iterable[Order]) -> None:
         check_price(wish.market, wish.stop_price)
     if wish.quantity:
         check_quantity(wish.market, wish.quantity, is_market=is_market)
-    notional = wish.quote_quantity or times(wish.price or reference, wish.quantity)
+    price = reference if is_market else wish.price or reference
+    notional = wish.quote_quantity or times(price, wish.quantity)
     check_notional(wish.market, notional, is_market=is_market)
-    _check_counts(wish, open_orders)
 
 
 def check_price(market: Market, price: int) -> None:

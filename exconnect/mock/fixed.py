@@ -17,6 +17,13 @@ def text(value: int) -> str:
     return f"{sign}{whole}.{fraction:08d}"
 
 
+def plain(value: int) -> str:
+    """``123450000`` → ``"1.2345"``: no more decimals than it has."""
+    whole, fraction = divmod(abs(value), SCALE)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole}.{fraction:08d}".rstrip("0").rstrip(".")
+
+
 def decimal(value: int) -> Decimal:
     """The exact Decimal, without trailing zeros and without an exponent."""
     number = Decimal(value).scaleb(-DECIMALS)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .fixed import decimal
+from .orders import MARKET_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,10 +140,13 @@ class Record:
 class Ledger:
     """Read-only: every method gives copies of what is true at the moment of the call."""
 
-    def __init__(self, world: World, lock: RLock, connections: Callable[[str], int]) -> None:
+    def __init__(
+        self, world: World, lock: RLock, connections: Callable[[str], int], sequence: Callable[[str], int]
+    ) -> None:
         self._world = world
         self._lock = lock
         self._connections = connections
+        self._sequence = sequence
 
     def orders(self, symbol: str | None = None) -> list[LedgerOrder]:
         """Every order ever accepted from the user, oldest first."""
@@ -174,7 +178,7 @@ class Ledger:
             book = self._world.engine.books[symbol]
             bids = [(price, book.bids.total(price)) for price in book.bids.prices()]
             asks = [(price, book.asks.total(price)) for price in book.asks.prices()]
-            sequence = book.sequence
+            sequence = self._sequence(symbol)
         return LedgerBook(_levels(bids), _levels(asks), sequence)
 
     def balances(self) -> dict[str, tuple[Decimal, Decimal]]:
@@ -211,7 +215,7 @@ def _levels(rows: list[tuple[int, int]]) -> list[tuple[Decimal, Decimal]]:
 
 def _order(order: Order) -> LedgerOrder:
     status = _STATUSES.get(order.status, order.status)
-    if status == "new" and order.is_conditional and not order.has_triggered:
+    if status == "new" and order.is_waiting:
         status = "untriggered"
     return LedgerOrder(
         order.placed_id,
@@ -219,7 +223,7 @@ def _order(order: Order) -> LedgerOrder:
         order.market.symbol,
         order.side,
         _TYPES.get(order.wish.type, order.wish.type),
-        decimal(order.price) if order.price else None,
+        decimal(order.price) if order.price and order.wish.type not in MARKET_TYPES else None,
         decimal(order.quantity),
         decimal(order.filled),
         status,

@@ -1,8 +1,9 @@
-"""Rate limits: fixed windows aligned to the clock, and the ban of those who do not listen."""
+"""Rate limits: windows aligned to the clock and windows that roll, and the ban of those who do not listen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -129,3 +130,81 @@ class OrderCount:
         """Counts an accepted order, or gives credit back."""
         for window in self.windows:
             window.add(amount, now_ms)
+
+
+@dataclass(slots=True)
+class Rolling:
+    """``limit`` in any ``seconds``."""
+
+    limit: int
+    seconds: int
+    _times: deque[int] = field(default_factory=deque)
+
+    def left(self, now_ms: int) -> int:
+        """How many more are allowed now."""
+        while self._times and self._times[0] <= now_ms - self.seconds * 1000:
+            self._times.popleft()
+        return max(0, self.limit - len(self._times))
+
+    def add(self, amount: int, now_ms: int) -> None:
+        """Counts."""
+        self._times.extend([now_ms] * amount)
+
+    def frees_ms(self, now_ms: int) -> int:
+        """When one more is allowed: now, unless all are used."""
+        return now_ms if self.left(now_ms) or not self._times else self._times[0] + self.seconds * 1000
+
+
+@dataclass(slots=True)
+class Quota:
+    """A rolling limit that refuses, and remembers for how long it has said so."""
+
+    window: Rolling
+    name: str
+    on_violation: Callable[[str], None]
+    _closed_ms: int = 0
+    _closed_until_ms: int = 0
+
+    def take(self, wanted: int, now_ms: int) -> int:
+        """How many of those wanted are granted, and counted."""
+        granted = min(wanted, self.window.left(now_ms))
+        self.window.add(granted, now_ms)
+        if granted < wanted:
+            self._refuse(now_ms)
+        return granted
+
+    def _refuse(self, now_ms: int) -> None:
+        """What was on its way when the first was refused is held against nobody."""
+        if now_ms >= self._closed_until_ms:
+            self.on_violation(f"over a limit: {self.window.limit} per {self.window.seconds} s of {self.name}")
+            self._closed_ms, self._closed_until_ms = now_ms, self.window.frees_ms(now_ms)
+        elif now_ms >= self._closed_ms + GRACE_MS:
+            self.on_violation(f"a request before the limit of {self.name} was reset")
+
+
+@dataclass(slots=True)
+class Ban:
+    """A rolling limit of one address; whoever exceeds it is shut out for ``ban_ms``."""
+
+    window: Rolling
+    ban_ms: int
+    on_violation: Callable[[str], None]
+    _since_ms: int = 0
+    _until_ms: int = 0
+
+    def admits(self, now_ms: int) -> bool:
+        """Counts a request; False: it comes from somebody who is banned."""
+        if now_ms < self._until_ms:
+            if now_ms >= self._since_ms + GRACE_MS:
+                self.on_violation("a request during a ban")
+            return False
+        if not self.window.left(now_ms):
+            self.on_violation(f"over a limit: {self.window.limit} per {self.window.seconds} s")
+            self.shut(now_ms + self.ban_ms, now_ms)
+            return False
+        self.window.add(1, now_ms)
+        return True
+
+    def shut(self, until_ms: int, now_ms: int) -> None:
+        """Nobody passes before ``until_ms``."""
+        self._since_ms, self._until_ms = now_ms, until_ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .market import Market
@@ -25,7 +25,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order as somebody wishes it. Numbers in units of 10⁻⁸, 0 where they do not apply."""
+    """An order as somebody wishes it. Numbers in units of 10⁻⁸, 0 where they do not apply.
+
+    ``holds``: whether it holds funds while it waits for its trigger; ``extra`` belongs to the dialect.
+    """
 
     market: Market
     side: str
@@ -38,12 +41,13 @@ class NewOrder:
     stp: str = "none"
     client_id: str = ""
     owner: str = ""
-    extra: tuple[tuple[str, int], ...] = ()
+    extra: tuple[tuple[str, Any], ...] = ()
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The owner's half of a trade."""
+    """The owner's half of a trade; ``sequence`` is the book's update id to which the trade led."""
 
     trade_id: int
     order: Order
@@ -53,6 +57,7 @@ class Fill:
     fee_asset: str
     is_maker: bool
     time_ms: int
+    sequence: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -110,6 +115,11 @@ class Order:
         return self.status in OPEN
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it still waits for its trigger."""
+        return self.is_conditional and not self.has_triggered and self.is_open
+
+    @property
     def is_conditional(self) -> bool:
         """Whether it has a trigger."""
         return self.wish.type in STOP_TYPES
@@ -117,7 +127,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A public trade; ``side`` is the taker's."""
+    """A public trade; ``side`` is the taker's, ``sequence`` the book's update id to which it led."""
 
     id: int
     market: Market
@@ -126,6 +136,7 @@ class Trade:
     side: str
     time_ms: int
     taker_order_id: int
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

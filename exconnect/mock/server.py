@@ -48,6 +48,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._threads: list[threading.Thread] = []
         self._guard = threading.Lock()
+        self._sleeps_until_ms = 0.0
         _servers.add(self)
 
     def start(self) -> int:
@@ -99,6 +100,11 @@ class Server:
         with contextlib.suppress(OSError):
             self._bell.send(b"x")
 
+    def nudge(self) -> None:
+        """Wakes the market thread if something will now happen before it wakes by itself. Caller holds the lock."""
+        if self.exchange.next_ms() < self._sleeps_until_ms:
+            self.wake()
+
     # Threads
 
     def _accept(self) -> None:
@@ -141,7 +147,8 @@ class Server:
                 with self.lock:
                     now_ms = self.now_ms()
                     self.exchange.advance(now_ms)
-                    wait = (self.exchange.next_ms() - now_ms) / 1000
+                    self._sleeps_until_ms = self.exchange.next_ms()
+                    wait = (self._sleeps_until_ms - now_ms) / 1000
                 if selector.select(min(max(wait, 0.0), 1.0)):
                     self._ear.recv(4096)
 
@@ -218,11 +225,13 @@ class _Http:
         with server.lock:
             steps = server.exchange.serve(request, server.now_ms())
             step = next(steps)
+            server.nudge()
         while isinstance(step, Wait):
             if server.stopping.wait(step.seconds):
                 return False
             with server.lock:
                 step = steps.send(server.now_ms())
+                server.nudge()
         if isinstance(step, Send):
             self._sock.sendall(step.response.encode())
             return True

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from .faults import Fault
+    from .front import Front
     from .http import Request, Response
+    from .keys import Keys
+    from .world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,14 @@ class SocketRules:
 
 
 class Session(Protocol):
-    """One websocket, without the socket. What it says goes to the ``outbox`` it was opened with."""
+    """One websocket, without the socket. What it says goes to the ``outbox`` it was opened with.
+
+    ``idle_within``: for how many seconds nobody may say anything on it.
+    """
 
     kind: str
     counts_frames: bool
+    idle_within: float
 
     def receive(self, text: str, now_ms: int) -> bool:
         """A message from the client; False: the exchange hangs up."""
@@ -93,4 +100,20 @@ class Exchange(Protocol):
 
     def on_violation(self, text: str) -> None:
         """The driver saw a breach."""
+        ...
+
+
+class Core(Exchange, Protocol):
+    """An exchange as the object that the user holds sees it."""
+
+    world: World
+    keys: Keys
+    front: Front
+
+    def restart_clock(self, now_ms: int, activity: float) -> None:
+        """The clock or the activity was set: nothing is made up for."""
+        ...
+
+    def sequence(self, symbol: str) -> int:
+        """The update id of the book as it is at this moment."""
         ...

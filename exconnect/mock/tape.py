@@ -101,6 +101,13 @@ class Tape:
         flat = self._close_before(begin_ms, length)
         return Bar(flat, flat, flat, flat)
 
+    def window(self, begin_ms: int, now_ms: int) -> Bar:
+        """The minutes from the one that holds ``begin_ms`` on; in a world older than 2024 nothing has happened."""
+        bar = self.bar(begin_ms // MINUTE * MINUTE, (now_ms // MINUTE + 1) * MINUTE)
+        if bar is None:
+            raise ValueError("the clock of the mock exchange is before 2024")
+        return bar
+
     def candles(
         self, interval: str, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int, zone_ms: int = 0
     ) -> list[tuple[int, int, Bar]]:

@@ -45,6 +45,7 @@ class Connection:
         self._frames = 0
         self._unanswered: dict[bytes, float] = {}
         self._said_farewell = False
+        self._heard = 0.0
 
     def post(self, text: str) -> None:
         """Queues a message."""
@@ -85,7 +86,7 @@ class Connection:
 
     def _loop(self, session: Session, rest: bytes) -> None:
         rules = self._server.exchange.rules
-        born = monotonic()
+        born = self._heard = monotonic()
         next_ping = born + rules.ping_every
         self._sock.setblocking(False)
         alive = self._take(rest, session) if rest else True
@@ -103,7 +104,7 @@ class Connection:
                 if self._is_unanswered(now - rules.pong_within):
                     self._breach("no pong", 1011)
                     break
-                if now >= born + rules.lifetime:
+                if now >= min(born + rules.lifetime, self._heard + session.idle_within):
                     self._fail(GOING_AWAY, "")
                     break
                 if now >= born + rules.lifetime - FAREWELL and not self._said_farewell:
@@ -125,6 +126,7 @@ class Connection:
 
     def _take(self, data: bytes, session: Session) -> bool:
         """Bytes from the client; False ends the connection."""
+        self._heard = monotonic()
         self._protocol.receive_data(data)
         return (
             all(
@@ -146,7 +148,9 @@ class Connection:
             if frame.fin:
                 text, self._parts = b"".join(self._parts).decode("utf-8", "replace"), []
                 with self._server.lock:
-                    return session.receive(text, self._server.now_ms())
+                    alive = session.receive(text, self._server.now_ms())
+                    self._server.nudge()
+                    return alive
         return True
 
     def _is_within_rate(self) -> bool:
@@ -191,6 +195,7 @@ class Connection:
             self._protocol.send_text(self._outbox.popleft().encode())
         self._pending += b"".join(self._protocol.data_to_send())
         if self._pending:
+            self._heard = monotonic()
             with contextlib.suppress(BlockingIOError):
                 self._pending = self._pending[self._sock.send(self._pending) :]
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._pending else 0)

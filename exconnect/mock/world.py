@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from .activity import Crowd
 from .chance import seeded
-from .engine import Engine
+from .engine import Engine, Numbers
 from .fixed import scaled
 from .ledger import Record
 from .market import Market
@@ -38,6 +38,14 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class House:
+    """What an exchange does in its own way: where it counts from, and the rules of its markets."""
+
+    numbers: Numbers = field(default_factory=Numbers)
+    rules: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Happened:
     """One step of the engine, as listeners hear of it."""
 
@@ -58,13 +66,14 @@ class View:
 class World:
     """One exchange without its dialect."""
 
-    def __init__(self, setup: Setup, faults: Faults) -> None:
-        markets = [Market.of(symbol, start) for symbol, start in setup.symbols.items()]
+    def __init__(self, setup: Setup, faults: Faults, house: House | None = None) -> None:
+        house = house or House()
+        markets = [replace(Market.of(symbol, start), **house.rules) for symbol, start in setup.symbols.items()]
         balances = {asset: scaled(amount) for asset, amount in setup.balances.items()}
         for market in markets:
             balances.setdefault(market.base, 0)
             balances.setdefault(market.quote, 0)
-        self.engine = Engine(markets, {USER: balances}, setup.seed)
+        self.engine = Engine(markets, {USER: balances}, setup.seed, house.numbers)
         self.account: Account = self.engine.accounts[USER]
         self.markets = {market.name: market for market in markets}
         self.tapes = {market.symbol: Tape(market, setup.seed, setup.started_ms) for market in markets}
@@ -107,7 +116,7 @@ class World:
             return Happened(event, self.tapes[event.market.symbol].add(event))
         if event.fill:
             self.fills.append(event.fill)
-        elif event.kind == "new" and not event.order.has_triggered:
+        elif event.kind in {"new", "rejected"} and not event.order.has_triggered:
             self.record.accepted(event.order.placed_id)
         return Happened(event)
 

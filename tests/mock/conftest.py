@@ -18,7 +18,7 @@ from exconnect.mock.http import Request
 from exconnect.mock.market import DEFAULT_BALANCES, DEFAULT_SYMBOLS, Market
 from exconnect.mock.orders import NewOrder
 from exconnect.mock.steps import Reset, Wait
-from exconnect.mock.world import Setup, World
+from exconnect.mock.world import Setup
 
 NOW = 1_795_000_000_000
 
@@ -63,8 +63,8 @@ class Core:
         self.now = NOW
         self.faults = Faults(lambda fault: self.exchange.on_fault(fault, self.now))
         setup = Setup(DEFAULT_SYMBOLS, DEFAULT_BALANCES, seed, activity, NOW)
-        self.world = World(setup, self.faults)
-        self.exchange = Binance(self.world, seed, limits)
+        self.exchange = Binance(setup, self.faults, limits)
+        self.world = self.exchange.world
         self.key, self.secret = self.exchange.keys.hmac()
 
     def request(self, method, path, query="", headers=None, body=""):

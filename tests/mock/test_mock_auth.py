@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from exconnect.mock.binance.auth import Ed25519Key, HmacKey, payload
+from exconnect.mock.binance.auth import payload
 from exconnect.mock.binance.wsapi import payload as socket_payload
 from exconnect.mock.http import Request
+from exconnect.mock.keys import Ed25519Key, HmacKey
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"

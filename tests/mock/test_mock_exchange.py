@@ -67,7 +67,7 @@ def test_addresses(mock):
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match="one of binance"):
+    with pytest.raises(ValueError, match="one of binance, bybit"):
         MockExchange("nowhere")
     with pytest.raises(ValueError, match="BASE/QUOTE"):
         MockExchange(symbols={"BTCUSDT": "1"})

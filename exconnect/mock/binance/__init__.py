@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from exconnect.mock.front import Front
 from exconnect.mock.http import Response
+from exconnect.mock.keys import Keys
 from exconnect.mock.limits import Window
 from exconnect.mock.steps import Reset, SocketRules
+from exconnect.mock.world import World
 
-from .auth import Keys
 from .rest import CONNECTIONS, Rest
 from .session import MarketSession
 from .streams import Hub
@@ -19,10 +21,10 @@ from .wsapi import PrivateSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from exconnect.mock.faults import Fault
+    from exconnect.mock.faults import Fault, Faults
     from exconnect.mock.http import Request
     from exconnect.mock.steps import Session, Step
-    from exconnect.mock.world import World
+    from exconnect.mock.world import Setup
 
 
 HANDSHAKE = 2
@@ -32,19 +34,23 @@ HANDSHAKE = 2
 class Binance:
     """The exchange. ``rules`` may be replaced while it runs (shorter pings, a shorter life)."""
 
-    world: World
-    seed: int
+    setup: Setup
+    faults: Faults
     limits: Mapping[str, tuple[int, int]] | None = None
     rules: SocketRules = field(default_factory=SocketRules)
+    world: World = field(init=False)
     keys: Keys = field(init=False)
     hub: Hub = field(init=False)
     rest: Rest = field(init=False)
+    front: Front = field(init=False)
     _attempts: Window = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keys = Keys(self.seed)
+        self.world = World(self.setup, self.faults)
+        self.keys = Keys(self.setup.seed)
         self.hub = Hub(self.world, self.world.started_ms)
         self.rest = Rest(self.world, self.keys, self.advance, self.limits)
+        self.front = Front(self.world, self.rest)
         self._attempts = Window(*CONNECTIONS)
 
     def advance(self, now_ms: int) -> None:
@@ -63,9 +69,13 @@ class Binance:
         self.hub.restart(now_ms)
         self.world.retune(activity, now_ms)
 
+    def sequence(self, symbol: str) -> int:
+        """The update id of the book as it is at this moment."""
+        return self.world.engine.books[symbol].sequence
+
     def serve(self, request: Request, now_ms: int) -> Generator[Step, int, None]:
         """A REST request, step by step."""
-        return self.rest.serve(request, now_ms)
+        return self.front.serve(request, now_ms)
 
     def open(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response | Reset:
         """A websocket handshake."""

@@ -1,19 +1,12 @@
-"""Keys, signatures, timestamps.
+"""Signatures and timestamps.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/request-security
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import re
-import string
-from typing import TYPE_CHECKING, Protocol
-
-from exconnect.mock.chance import seeded
+from typing import TYPE_CHECKING
 
 from .errors import Fail
 
@@ -21,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exconnect.mock.http import Request
+    from exconnect.mock.keys import Keys, Verifier
 
 AHEAD_MS = 1000
 MALFORMED_AHEAD_MS = 10_000
@@ -30,137 +24,6 @@ DEFAULT_WINDOW_MS = 5000.0
 LONGEST_WINDOW_MS = 60_000.0
 _WINDOW = re.compile(r"[0-9]{1,10}(\.[0-9]{1,3})?")
 _SIGNATURE = re.compile(r"(?:^|&)signature=([^&]*)")
-_ALPHABET = string.ascii_letters + string.digits
-
-
-class Verifier(Protocol):
-    """Checks one key's signatures."""
-
-    def verify(self, payload: bytes, signature: str) -> bool:
-        """``signature`` as text, percent-encoding already undone."""
-        ...
-
-
-class HmacKey:
-    """HMAC-SHA256, hexadecimal in either case."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret
-
-    def verify(self, payload: bytes, signature: str) -> bool:
-        """In constant time."""
-        expected = hmac.new(self.secret.encode(), payload, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(expected.encode(), signature.lower().encode())
-
-
-class _PrivateKey:
-    """A key pair that the exchange made for its user."""
-
-    def __init__(self, pem: str) -> None:
-        self.pem = pem
-
-    def verify(self, payload: bytes, signature: str) -> bool:
-        """Base64, case-sensitive."""
-        from cryptography.exceptions import InvalidSignature
-
-        try:
-            self._check(base64.b64decode(signature, validate=True), payload)
-        except (InvalidSignature, binascii.Error):
-            return False
-        return True
-
-    def _check(self, signature: bytes, payload: bytes) -> None:
-        raise NotImplementedError
-
-
-class Ed25519Key(_PrivateKey):
-    """Pure Ed25519, base64."""
-
-    @staticmethod
-    def generate(seed: bytes) -> Ed25519Key:
-        """The key of a 32-byte seed."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        return Ed25519Key(_pem(Ed25519PrivateKey.from_private_bytes(seed)))
-
-    def _check(self, signature: bytes, payload: bytes) -> None:
-        _load(self.pem).public_key().verify(signature, payload)  # type: ignore[attr-defined]
-
-
-class RsaKey(_PrivateKey):
-    """RSASSA-PKCS1-v1_5 with SHA-256, base64."""
-
-    @staticmethod
-    def generate() -> RsaKey:
-        """A new 2048-bit key."""
-        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-
-        return RsaKey(_pem(generate_private_key(65537, 2048)))
-
-    def _check(self, signature: bytes, payload: bytes) -> None:
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.hashes import SHA256
-
-        _load(self.pem).public_key().verify(signature, payload, PKCS1v15(), SHA256())  # type: ignore[attr-defined]
-
-
-def _pem(key: object) -> str:
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-    )
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()  # type: ignore[attr-defined, no-any-return]
-
-
-def _load(pem: str) -> object:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    return load_pem_private_key(pem.encode(), None)
-
-
-class Keys:
-    """The API keys that the exchange knows, made when somebody asks for them."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = seeded("keys", seed)
-        self._known: dict[str, Verifier] = {}
-        self._made: dict[str, HmacKey | RsaKey | Ed25519Key] = {}
-        self._names = {kind: self._word() for kind in ("hmac", "rsa", "ed25519")}
-        self._secret = self._word()
-        self._seed = self._random.randbytes(32)
-
-    def key(self, kind: str) -> tuple[str, HmacKey | RsaKey | Ed25519Key]:
-        """API key and its key material. Raises: ValueError."""
-        if kind not in self._names:
-            raise ValueError(f"kind={kind!r}: one of ed25519, hmac, rsa")
-        name = self._names[kind]
-        if kind not in self._made:
-            self._made[kind] = self._known[name] = self._make(kind)
-        return name, self._made[kind]
-
-    def hmac(self) -> tuple[str, str]:
-        """API key and secret."""
-        return self._names["hmac"], self._secret
-
-    def add(self, name: str, verifier: Verifier) -> None:
-        """A key of somebody's own."""
-        self._known[name] = verifier
-
-    def verifier(self, name: str) -> Verifier | None:
-        """None for a key that nobody has."""
-        if name == self._names["hmac"]:
-            return self.key("hmac")[1]
-        return self._known.get(name)
-
-    def _make(self, kind: str) -> HmacKey | RsaKey | Ed25519Key:
-        if kind == "hmac":
-            return HmacKey(self._secret)
-        return RsaKey.generate() if kind == "rsa" else Ed25519Key.generate(self._seed)
-
-    def _word(self) -> str:
-        return "".join(self._random.choices(_ALPHABET, k=64))
 
 
 def authenticate(request: Request, values: Mapping[str, str], keys: Keys, now_ms: int) -> str:

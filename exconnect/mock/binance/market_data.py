@@ -168,7 +168,7 @@ def ticker_24h(call: Call) -> Any:
 def whole_ticker(call: Call, market: Market, small: Json) -> Json:
     """A FULL 24-hour ticker."""
     tape, book = call.world.tapes[market.symbol], call.world.engine.books[market.symbol]
-    bar = shapes.window(tape, small["openTime"], small["closeTime"])
+    bar = tape.window(small["openTime"], small["closeTime"])
     row = shapes.changes(small, bar)
     touch = touch_of(book.bids, book.asks)
     last = text(tape.trades[-1].quantity) if tape.trades else shapes.ZERO
@@ -228,7 +228,7 @@ def _over(call: Call, begin: Callable[[], int]) -> Any:
     def row(market: Market) -> Json:
         tape = call.world.tapes[market.symbol]
         small = shapes.mini(market, tape, begin(), call.now_ms)
-        return small if is_mini else shapes.changes(small, shapes.window(tape, begin(), call.now_ms))
+        return small if is_mini else shapes.changes(small, tape.window(begin(), call.now_ms))
 
     return _per_market(call, row)
 

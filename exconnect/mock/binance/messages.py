@@ -97,7 +97,7 @@ def _candle(world: World, market: Market, interval: str, zone: int, begin: int, 
 
 def mini_ticker(world: World, market: Market, now_ms: int) -> Json:
     """``<symbol>@miniTicker``."""
-    bar = shapes.window(world.tapes[market.symbol], now_ms - DAY, now_ms)
+    bar = world.tapes[market.symbol].window(now_ms - DAY, now_ms)
     head = {"e": "24hrMiniTicker", "E": now_ms, "s": market.name}
     return {
         **head,
@@ -113,7 +113,7 @@ def mini_ticker(world: World, market: Market, now_ms: int) -> Json:
 def ticker(world: World, market: Market, now_ms: int) -> Json:
     """``<symbol>@ticker``."""
     tape, book = world.tapes[market.symbol], world.engine.books[market.symbol]
-    bar = shapes.window(tape, now_ms - DAY, now_ms)
+    bar = tape.window(now_ms - DAY, now_ms)
     bid, bid_size, ask, ask_size = touch_of(book.bids, book.asks).values()
     first, last = shapes.ids(tape, bar)
     return {
@@ -146,7 +146,7 @@ def ticker(world: World, market: Market, now_ms: int) -> Json:
 def rolling(world: World, market: Market, window: str, now_ms: int) -> Json:
     """``<symbol>@ticker_<window>``."""
     begin, tape = now_ms - WINDOWS[window], world.tapes[market.symbol]
-    row = shapes.changes(shapes.mini(market, tape, begin, now_ms), shapes.window(tape, begin, now_ms))
+    row = shapes.changes(shapes.mini(market, tape, begin, now_ms), tape.window(begin, now_ms))
     head = {"e": f"{window}Ticker", "E": now_ms, "s": market.name}
     return {**head, **{short: row[name] for name, short in _SHORT.items()}}
 

@@ -10,19 +10,19 @@ from exconnect.mock.http import Response
 from exconnect.mock.ledger import Arrival
 from exconnect.mock.limits import Gate, Limited, OrderCount, Window
 from exconnect.mock.orders import Report
-from exconnect.mock.steps import Reset, Send, Step, Wait
 
 from . import account, market_data, trading
-from .auth import Keys, authenticate
+from .auth import authenticate
 from .endpoints import Call, Endpoint
 from .errors import BY_STATUS, TEXTS, Fail, banned, too_much_weight
 from .params import NUMBERS_AT_RISK, Params, of_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from exconnect.mock.faults import Fault, FaultPlan
+    from exconnect.mock.faults import FaultPlan
     from exconnect.mock.http import Request
+    from exconnect.mock.keys import Keys
     from exconnect.mock.world import Happened, World
 
 ENDPOINTS = {
@@ -60,22 +60,15 @@ class Rest:
         self._raw = Window(*RAW_REQUESTS)
         self.gate = Gate((self._weight, self._raw), violation)
         self.order_count = OrderCount([Window(*chosen["orders"]), Window(ORDERS_PER_DAY, 86_400)], violation)
-        self.elsewhere = "http://127.0.0.1:9/"
         world.listeners.append(self._give_back)
 
-    def serve(self, request: Request, now_ms: int) -> Generator[Step, int, None]:
-        """What happens to a request, step by step; the driver sends the time into the generator after each wait."""
+    def arrival(self, request: Request, now_ms: int) -> Arrival:
+        """What is written down of a request before anybody has looked at it."""
         endpoint = ENDPOINTS.get((request.method, request.path))
         values, problem = _read(request)
-        operation = _operation(endpoint, values)
-        arrival = Arrival(now_ms, request.method, request.path, operation, values)
+        arrival = Arrival(now_ms, request.method, request.path, _operation(endpoint, values), values)
         arrival.signed, arrival.problem = "signature" in values, problem
-        self._world.record.arrivals.append(arrival)
-        fault = self._world.faults.request(operation)
-        if fault is None:
-            yield Send(self.answer(request, now_ms, arrival))
-        else:
-            yield from self._faulty(request, now_ms, arrival, fault)
+        return arrival
 
     def answer(self, request: Request, now_ms: int, arrival: Arrival) -> Response:
         """The exchange acts."""
@@ -84,7 +77,7 @@ class Rest:
             body, headers = self._act(request, now_ms, arrival)
             response = Response(200, _json(body), headers)
         except Fail as fail:
-            headers = {**self._usage(now_ms), **fail.headers}
+            headers = {**self.usage(now_ms), **fail.headers}
             arrival.code = fail.code
             response = Response(fail.status, _json(fail.body), headers)
         arrival.status = response.status
@@ -114,7 +107,7 @@ class Rest:
             raise
         if endpoint.is_free:
             self._charge(0, now_ms, arrival)
-        return body, {**self._usage(now_ms), **(self._order_usage(now_ms) if call.counted else {})}
+        return body, {**self.usage(now_ms), **(self._order_usage(now_ms) if call.counted else {})}
 
     def run(self, endpoint: Endpoint, call: Call) -> Any:
         """The endpoint itself. Raises: Fail."""
@@ -147,7 +140,8 @@ class Rest:
         arrival.weight = weight
         self.charge(weight, now_ms)
 
-    def _usage(self, now_ms: int) -> dict[str, str]:
+    def usage(self, now_ms: int) -> dict[str, str]:
+        """The headers that tell how much of the limits is used."""
         used = str(self._weight.used(now_ms))
         return {"X-MBX-USED-WEIGHT": used, f"X-MBX-USED-WEIGHT-{_letter(self._weight)}": used}
 
@@ -191,31 +185,9 @@ class Rest:
 
     # Faults
 
-    def _faulty(self, request: Request, now_ms: int, arrival: Arrival, fault: Fault) -> Generator[Step, int, None]:
-        plan = fault.plan
-        response = self.answer(request, now_ms, arrival) if plan.at == "after_accept" else None
-        if plan.name in {"hang", "delay"}:
-            arrival.status = 0
-            now_ms = yield Wait(plan.seconds)
-        if plan.name == "delay":
-            response = response or self.answer(request, now_ms, arrival)
-            arrival.status = response.status
-            yield Send(response)
-        elif plan.name in {"hang", "reset"}:
-            arrival.status = 0
-            yield Reset()
-        else:
-            broken = self._broken(plan, response, now_ms)
-            arrival.status = broken.status
-            yield Send(broken)
-
-    def _broken(self, plan: FaultPlan, response: Response | None, now_ms: int) -> Response:
-        if plan.name == "redirect":
-            return Response(307, "", {"Location": self.elsewhere}, "text/html")
-        if plan.name == "garbage":
-            whole = response.body if response else '{"symbol":"BTCUSDT","orderId":'
-            return Response(200, whole[: max(1, len(whole) * 2 // 3)], self._usage(now_ms))
-        headers = self._usage(now_ms)
+    def status(self, plan: FaultPlan, now_ms: int) -> Response:
+        """The answer that a ``status`` fault asks for."""
+        headers = self.usage(now_ms)
         if plan.retry_after is not None:
             headers["Retry-After"] = f"{plan.retry_after:g}"
             if plan.status in {418, 429}:

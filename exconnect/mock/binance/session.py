@@ -6,6 +6,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#liv
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .streams import Hub, Listener
@@ -24,6 +25,7 @@ class MarketSession:
 
     kind = "public"
     counts_frames = True
+    idle_within = inf
 
     def __init__(self, hub: Hub, outbox: Callable[[str], None], names: Iterable[str], *, is_combined: bool) -> None:
         self._hub = hub

@@ -280,7 +280,7 @@ def kline(begin_ms: int, end_ms: int, bar: Bar) -> list[Any]:
 
 def mini(market: Market, tape: Tape, begin_ms: int, now_ms: int) -> Json:
     """A ticker of type MINI over ``begin_ms`` … now."""
-    bar = window(tape, begin_ms, now_ms)
+    bar = tape.window(begin_ms, now_ms)
     first, last = ids(tape, bar)
     return {
         "symbol": market.name,
@@ -302,14 +302,6 @@ def ids(tape: Tape, bar: Bar) -> tuple[int, int]:
     """The ids of the first and the last trade of a window that reaches until now; −1 where nothing traded."""
     last = tape.trades[-1].id if tape.trades else FIRST_TRADE - 1
     return (last - bar.count + 1, last) if bar.count else (-1, -1)
-
-
-def window(tape: Tape, begin_ms: int, now_ms: int) -> Bar:
-    """The minutes from the one that holds ``begin_ms`` on; in a world older than 2024 nothing has happened."""
-    bar = tape.bar(begin_ms // 60_000 * 60_000, (now_ms // 60_000 + 1) * 60_000)
-    if bar is None:
-        raise ValueError("the clock of the mock exchange is before 2024")
-    return bar
 
 
 def changes(row: Json, bar: Bar) -> Json:

@@ -6,12 +6,14 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-api
 from __future__ import annotations
 
 import json
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.disturb import Disturber, broken
+from exconnect.mock.keys import Ed25519Key
 from exconnect.mock.orders import Report
 
-from .auth import Ed25519Key, known, timely
+from .auth import known, timely
 from .errors import Fail
 from .params import Params
 from .rest import ENDPOINTS, limited
@@ -20,9 +22,9 @@ from .user_data import account_position, execution_report
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from exconnect.mock.keys import Keys
     from exconnect.mock.world import Happened, World
 
-    from .auth import Keys
     from .rest import Rest
     from .shapes import Json
 
@@ -65,6 +67,7 @@ class PrivateSession:
 
     kind = "private"
     counts_frames = False
+    idle_within = inf
 
     def __init__(
         self,
