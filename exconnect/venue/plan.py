@@ -1,0 +1,76 @@
+"""What a client looks up when it is made: which exchange, where, as whom. Nothing is opened."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exconnect.config import ENVIRONMENTS, PREFIX, Credentials, Endpoints, Settings, has_credentials
+from exconnect.errors import ConfigurationError
+from exconnect.exchanges import available, load
+
+if TYPE_CHECKING:
+    from exconnect.protocol.exchange import Exchange
+
+__all__ = ["Plan", "available", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Settings with everything looked up: which exchange, where, as whom. Making one opens nothing."""
+
+    settings: Settings
+    exchange: Exchange
+    endpoints: Endpoints
+    environment: str  # live, testnet, demo, or the REST base URL
+    credentials: Credentials | None
+
+    @property
+    def account(self) -> str:
+        """Label of the account; `public` when there is no key."""
+        if self.settings.account is not None:
+            return self.settings.account
+        return "public" if self.credentials is None else self.credentials.account
+
+
+def plan(settings: Settings) -> Plan:
+    """Look everything up that a client needs to know when it is made.
+
+    Raises:
+        ConfigurationError: an unknown exchange or environment, with the choices; a mock of another exchange.
+    """
+    exchange = load(settings.exchange)
+    chosen, credentials = settings.environment, settings.credentials
+    if chosen is None:
+        chosen = os.environ.get(f"{PREFIX}{exchange.name.upper()}_ENVIRONMENT") or os.environ.get(
+            f"{PREFIX}ENVIRONMENT"
+        )
+    if _is_mock(chosen):
+        if chosen.exchange != exchange.name:
+            raise ConfigurationError(f"this mock is a {chosen.exchange} exchange, the client wants {exchange.name}")
+        credentials = credentials or chosen.credentials()
+        chosen = chosen.endpoints
+    if credentials is None and has_credentials(exchange.name):
+        credentials = Credentials.from_env(exchange.name)
+    endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
+    return Plan(settings, exchange, endpoints, name, credentials)
+
+
+def _is_mock(environment: Any) -> bool:
+    return all(hasattr(environment, name) for name in ("exchange", "endpoints", "credentials", "state_dir"))
+
+
+def _endpoints(exchange: Exchange, chosen: Any) -> tuple[Endpoints, str]:
+    if isinstance(chosen, Endpoints):
+        return chosen, chosen.rest
+    if isinstance(chosen, str):
+        if chosen.lower() in exchange.endpoints:
+            return exchange.endpoints[chosen.lower()], chosen.lower()
+        if "://" in chosen:
+            endpoints = Endpoints.parse(chosen)
+            return endpoints, endpoints.rest
+    choices = ", ".join(repr(name) for name in ENVIRONMENTS)
+    raise ConfigurationError(
+        f"environment={chosen!r}: must be {choices}, base URLs (REST [streams [private]]), Endpoints or a MockExchange"
+    )
