@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from exconnect.errors import InvalidArgument, NotSupported
-from exconnect.market import MarketData, as_range, as_symbol, left_of
+from exconnect.market import MarketData, as_range, as_symbol, from_start, left_of
 from exconnect.model.account import Balances, Fees, Position
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of, text_of
-from exconnect.model.values import When, ms_of
-from exconnect.protocol.pages import Page, Pages, State, resume
+from exconnect.model.values import When
+from exconnect.protocol.pages import Page, Pages, State, Where, begin, gather, mark_item, mark_order, resume
 
 if TYPE_CHECKING:
+    from exconnect.trading.desk import Deadline
     from exconnect.venue.parts import Venue
 
 
@@ -85,10 +86,14 @@ class AccountData(MarketData):
     ) -> list[Order]:
         """One page of the history, oldest first: from `start`, else the newest (Binance: `GET /api/v3/allOrders`)."""
         limit = self._limit(limit, "orders", "iter_orders")
-        since, until = as_range(start, end)
-        queries = self._private().queries
-        left = self._timeout(timeout)
-        return queries.orders(symbol, start=since, end=until, from_id=None, limit=limit, timeout=left)
+        where = as_range(start, end)
+        venue = self._private()
+        deadline = venue.desk.deadline(self._timeout(timeout))
+
+        def ask(where: Where) -> Page[Order]:
+            return venue.queries.orders(symbol, where, limit, deadline.left)
+
+        return gather(ask, where, mark_order, limit)
 
     def fetch_fills(
         self,
@@ -102,23 +107,27 @@ class AccountData(MarketData):
     ) -> list[Fill]:
         """One page of the account's fills, oldest first (Binance: `GET /api/v3/myTrades`)."""
         limit = self._limit(limit, "fills", "iter_fills")
-        since, until = as_range(start, end)
-        venue, left = self._private(), self._timeout(timeout)
-        whole = None
-        if order is not None:
-            whole = venue.desk.place_of(order, symbol)[2]
-            if whole is None or whole.order_id is None:
-                whole = self.fetch_order(client_id_of(order), symbol=symbol, timeout=timeout)
-        return venue.queries.fills(
-            symbol,
-            order=whole,
-            order_id=None if whole is None else whole.order_id,
-            start=since,
-            end=until,
-            from_id=None,
-            limit=limit,
-            timeout=left,
-        )
+        where = as_range(start, end)
+        venue = self._private()
+        deadline = venue.desk.deadline(self._timeout(timeout))
+        whole = None if order is None else self._whole(venue, order, symbol, deadline)
+        order_id = None if whole is None else whole.order_id
+
+        def ask(where: Where) -> Page[Fill]:
+            return venue.queries.fills(symbol, where, order_id=order_id, limit=limit, timeout=deadline.left)
+
+        fills = gather(ask, where, mark_item, limit)
+        if whole is not None:
+            venue.account.orders.apply(replace(whole, fills=tuple(fills)))
+        return fills
+
+    @staticmethod
+    def _whole(venue: Venue, order: OrderRef, symbol: str, deadline: Deadline) -> Order:
+        """The order with the exchange's id, which its fills go by."""
+        known = venue.desk.place_of(order, symbol)[2]
+        if known is not None and known.order_id is not None:
+            return known
+        return venue.desk.find(venue.instrument(symbol, deadline.left), client_id_of(order), None, deadline)
 
     def iter_orders(
         self,
@@ -133,13 +142,11 @@ class AccountData(MarketData):
         """Every order with `start <= created_at < end`, ascending, once; see `Pages`."""
         wait, most = self._timeout(timeout), self._exchange.rest.PAGE["orders"]
 
-        def fetch(state: State) -> Page[Order]:
-            queries = self._private().queries
-            where = {"start": None if state["from_id"] else state["start"], "end": None, "from_id": state["from_id"]}
-            found = queries.orders(state["symbol"], **where, limit=most, timeout=wait)
-            return _page(found, state, most, lambda order: order.created_at, _behind_order)
+        def ask(state: State, where: Where) -> Page[Order]:
+            return self._private().queries.orders(state["symbol"], where, most, wait)
 
-        return Pages("iter_orders", _begin("iter_orders", symbol, start, end, limit, cursor), fetch, _behind_order)
+        state = _begin("iter_orders", symbol, start, end, limit, cursor)
+        return Pages("iter_orders", state, ask, mark_order)
 
     def iter_fills(
         self,
@@ -154,13 +161,11 @@ class AccountData(MarketData):
         """Every fill of the account with `start <= time < end`, ascending, once; see `Pages`."""
         wait, most = self._timeout(timeout), self._exchange.rest.PAGE["fills"]
 
-        def fetch(state: State) -> Page[Fill]:
-            queries = self._private().queries
-            where = {"start": None if state["from_id"] else state["start"], "end": None, "from_id": state["from_id"]}
-            found = queries.fills(state["symbol"], order=None, order_id=None, **where, limit=most, timeout=wait)
-            return _page(found, state, most, lambda fill: fill.time, _behind_fill)
+        def ask(state: State, where: Where) -> Page[Fill]:
+            return self._private().queries.fills(state["symbol"], where, order_id=None, limit=most, timeout=wait)
 
-        return Pages("iter_fills", _begin("iter_fills", symbol, start, end, limit, cursor), fetch, _behind_fill)
+        state = _begin("iter_fills", symbol, start, end, limit, cursor)
+        return Pages("iter_fills", state, ask, mark_item)
 
 
 def _begin(
@@ -168,27 +173,4 @@ def _begin(
 ) -> State:
     if cursor is not None:
         return resume(name, cursor)
-    since, until = as_range(start, end)
-    return {
-        "symbol": as_symbol(symbol),
-        "start": since,
-        "end": until,
-        "from_id": "0" if since is None else None,
-        "left": left_of(limit),
-    }
-
-
-def _behind_order(state: State, order: Order) -> State:
-    return {**state, "from_id": str(int(order.order_id or 0) + 1)}
-
-
-def _behind_fill(state: State, fill: Fill) -> State:
-    return {**state, "from_id": str(int(fill.id) + 1)}
-
-
-def _page(
-    found: list[Any], state: State, most: int, time: Callable[[Any], Any], behind: Callable[[State, Any], State]
-) -> Page[Any]:
-    end = state["end"]
-    kept = [item for item in found if end is None or ms_of(time(item), "time") < end]
-    return kept, behind(state, kept[-1]) if len(kept) == most else None
+    return begin(from_start(as_range(start, end)), left_of(limit), symbol=as_symbol(symbol))

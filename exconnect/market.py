@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exconnect.errors import InvalidArgument, InvalidType, NotSupported
 from exconnect.model.enums import Capability
 from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade
+from exconnect.model.order import text_of
 from exconnect.model.values import When, datetime_of, ms_of
-from exconnect.protocol.pages import Page, Pages, State, resume
+from exconnect.protocol.pages import (
+    Page,
+    Pages,
+    State,
+    Where,
+    begin,
+    gather,
+    mark_candle,
+    mark_item,
+    resume,
+)
 
 if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
@@ -92,10 +103,12 @@ class MarketData(ABC):
         """The newest trades, or those from `from_id` on; oldest first (Binance: `trades`, `historicalTrades`)."""
         limit = self._limit(limit, "trades", "iter_trades")
         venue, left = self._open(), self._timeout(timeout)
+        where: Where = as_range(None, None)
         if from_id is not None:
             self._need(Capability.TRADE_HISTORY)
-            _digits(from_id, "from_id")
-        return venue.call(self._exchange.rest.fetch_trades(venue.instrument(symbol, left), from_id, limit), left)
+            where = {"from_id": text_of(from_id, "from_id")}
+        call = self._exchange.rest.fetch_trades(venue.instrument(symbol, left), where, limit)
+        return venue.call(call, left).items
 
     def fetch_candles(
         self,
@@ -112,9 +125,18 @@ class MarketData(ABC):
         The candle that is still open has `is_closed` False (Binance: `GET /api/v3/klines`).
         """
         limit = self._limit(limit, "candles", "iter_candles")
-        since, until = as_range(start, end)
+        where = as_range(start, end)
         self._check_interval(interval)
-        return self._candles(symbol, interval, since, until, limit, self._timeout(timeout))
+        venue = self._open()
+        deadline = venue.desk.deadline(self._timeout(timeout))
+        instrument = venue.instrument(symbol, deadline.left)
+
+        def ask(where: Where) -> Page[Candle]:
+            at = venue.server_now_ms()
+            call = self._exchange.rest.fetch_candles(instrument, interval, where, limit=limit, at=at)
+            return venue.call(call, max(deadline.left, 0.001))
+
+        return gather(ask, where, mark_candle, limit)
 
     def iter_candles(
         self,
@@ -131,24 +153,18 @@ class MarketData(ABC):
         self._check_interval(interval)
         most, left = self._exchange.rest.PAGE["candles"], self._timeout(timeout)
 
-        def fetch(state: State) -> Page[Candle]:
-            since = state["start"]
-            candles = self._candles(state["symbol"], state["interval"], since, state["end"], most, left)
-            # A page that is not full is the last one.
-            return candles, behind(state, candles[-1]) if len(candles) == most else None
+        def ask(state: State, where: Where) -> Page[Candle]:
+            venue = self._open()
+            instrument, at = venue.instrument(state["symbol"], left), venue.server_now_ms()
+            call = self._exchange.rest.fetch_candles(instrument, state["interval"], where, limit=most, at=at)
+            return venue.call(call, left)
 
-        def behind(state: State, candle: Candle) -> State:
-            return {**state, "start": ms_of(candle.open_time, "open_time") + 1}
-
-        since, until = as_range(start, end)
-        begin = {
-            "symbol": as_symbol(symbol),
-            "interval": interval,
-            "start": since or 0,
-            "end": until,
-            "left": left_of(limit),
-        }
-        return Pages("iter_candles", begin if cursor is None else resume("iter_candles", cursor), fetch, behind)
+        if cursor is None:
+            where = from_start(as_range(start, end))
+            state = begin(where, left_of(limit), symbol=as_symbol(symbol), interval=interval)
+        else:
+            state = resume("iter_candles", cursor)
+        return Pages("iter_candles", state, ask, mark_candle)
 
     def iter_trades(
         self,
@@ -169,31 +185,19 @@ class MarketData(ABC):
         self._need(Capability.TRADE_HISTORY)
         most, wait = self._exchange.rest.PAGE["trades"], self._timeout(timeout)
 
-        def fetch(state: State) -> Page[Trade]:
+        def ask(state: State, where: Where) -> Page[Trade]:
             venue = self._open()
             instrument = venue.instrument(state["symbol"], wait)
-            first = state["from_id"]
-            if first is None:
-                first = venue.call(self._exchange.rest.first_trade_id(instrument, state["start"]), wait)
-            if first is None:
-                return [], None
-            trades = venue.call(self._exchange.rest.fetch_trades(instrument, first, most), wait)
-            kept = [trade for trade in trades if _before(trade.time, state["end"])]
-            return kept, behind(state, kept[-1]) if len(kept) == most else None
+            return venue.call(self._exchange.rest.fetch_trades(instrument, where, most), wait)
 
-        def behind(state: State, trade: Trade) -> State:
-            return {**state, "from_id": str(int(trade.id) + 1)}
-
-        since, until = as_range(start, end)
-        first = from_id if from_id is None else _digits(from_id, "from_id")
-        begin = {
-            "symbol": as_symbol(symbol),
-            "start": since or 0,
-            "end": until,
-            "from_id": first,
-            "left": left_of(limit),
-        }
-        return Pages("iter_trades", begin if cursor is None else resume("iter_trades", cursor), fetch, behind)
+        if cursor is None:
+            where = from_start(as_range(start, end))
+            if from_id is not None:
+                where = {"from_id": text_of(from_id, "from_id"), "end": where["end"]}
+            state = begin(where, left_of(limit), symbol=as_symbol(symbol))
+        else:
+            state = resume("iter_trades", cursor)
+        return Pages("iter_trades", state, ask, mark_item)
 
     def fetch_funding_rate(self, symbol: str, *, timeout: float | None = None) -> FundingRate:
         """What longs pay shorts next; perpetuals only.
@@ -206,16 +210,6 @@ class MarketData(ABC):
         )
 
     # ------------------------------------------------------------ shared by the methods
-
-    def _candles(
-        self, symbol: str, interval: str, start: int | None, end: int | None, limit: int, timeout: float
-    ) -> list[Candle]:
-        venue = self._open()
-        instrument = venue.instrument(symbol, timeout)
-        call = self._exchange.rest.fetch_candles(
-            instrument, interval, start=start, end=end, limit=limit, at=venue.server_now_ms()
-        )
-        return venue.call(call, timeout)
 
     def _check_interval(self, interval: str) -> None:
         if interval not in INTERVALS:
@@ -261,16 +255,8 @@ def left_of(limit: int | None) -> int | None:
     return None if limit is None else _count(limit, "limit", 10**15)
 
 
-def _digits(value: str, argument: str) -> str:
-    if not isinstance(value, str) or not (value.isascii() and value.isdigit()):
-        raise InvalidArgument(
-            f"{argument}={value!r}: must be the digits of a trade id, as text", {"argument": argument}
-        )
-    return value
-
-
-def as_range(start: When | None, end: When | None) -> tuple[int | None, int | None]:
-    """Both ends in ms.
+def as_range(start: When | None, end: When | None) -> dict[str, int | None]:
+    """Both ends in ms, as a position.
 
     Raises:
         InvalidArgument: `start` is after `end`.
@@ -279,8 +265,9 @@ def as_range(start: When | None, end: When | None) -> tuple[int | None, int | No
     until = None if end is None else ms_of(end, "end")
     if since is not None and until is not None and since > until:
         raise InvalidArgument("start is after end", {"argument": "start"})
-    return since, until
+    return {"start": since, "end": until}
 
 
-def _before(time: datetime | None, end: int | None) -> bool:
-    return end is None or time is None or ms_of(time, "time") < end
+def from_start(where: dict[str, int | None]) -> dict[str, Any]:
+    """For what goes through all there is: without `start`, from the beginning."""
+    return {**where, "start": where["start"] or 0}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
     from exconnect.protocol.book import Sequencer
     from exconnect.protocol.call import Call, Failure, Pool, Request, Response, Usage
+    from exconnect.protocol.pages import Page, Where
     from exconnect.protocol.session import BookUpdate, Session
     from exconnect.protocol.signing import Signer
 
@@ -50,7 +51,11 @@ class KeyPermissions(Struct, frozen=True):
 
 
 class Rest(Protocol):
-    """The calls of an exchange's `rest.py`; the module is the object. Names are the client's, times are ms."""
+    """The calls of an exchange's `rest.py`; the module is the object. Names are the client's, times are ms.
+
+    Histories come by `Page`: the engine begins at a position of `start` (in) and `end` (out), and goes on wherever
+    the exchange says.
+    """
 
     PAGE: Mapping[str, int]  # most items of one page: trades candles orders fills
 
@@ -68,42 +73,54 @@ class Rest(Protocol):
     def book_snapshot(self, instrument: Instrument, depth: int) -> Call[BookUpdate]:
         """For a `BookBuilder`."""
 
-    def fetch_trades(self, instrument: Instrument, from_id: str | None, limit: int) -> Call[list[Trade]]: ...
-    def first_trade_id(self, instrument: Instrument, start: int) -> Call[str | None]:
-        """Id of the first trade at or after `start`, None if there is none."""
+    def fetch_trades(self, instrument: Instrument, where: Where, limit: int) -> Call[Page[Trade]]:
+        """From `where` on; its `from_id` goes with `TRADE_HISTORY` only."""
 
     def fetch_candles(
-        self, instrument: Instrument, interval: str, *, start: int | None, end: int | None, limit: int, at: int
-    ) -> Call[list[Candle]]:
-        """`start` in, `end` out; `at` is the exchange's time, which tells whether a candle is closed."""
+        self, instrument: Instrument, interval: str, where: Where, *, limit: int, at: int
+    ) -> Call[Page[Candle]]:
+        """`at` is the exchange's time, which tells whether a candle is closed."""
 
     def fetch_balances(self) -> Call[Balances]: ...
     def fetch_fees(self, instrument: Instrument) -> Call[Fees]: ...
     def permissions(self) -> Call[KeyPermissions]: ...
     def fetch_order(
-        self, instrument: Instrument, *, client_order_id: str | None, order_id: str | None
-    ) -> Call[Order]: ...
-    def fetch_open_orders(self, instrument: Instrument | None, lookup: Lookup) -> Call[list[Order]]: ...
-    def fetch_orders(
-        self, instrument: Instrument, *, start: int | None, end: int | None, from_id: str | None, limit: int
-    ) -> Call[list[Order]]: ...
-    def fetch_fills(
         self,
         instrument: Instrument,
         *,
+        client_order_id: str | None,
         order_id: str | None,
-        start: int | None,
-        end: int | None,
-        from_id: str | None,
-        limit: int,
-    ) -> Call[list[Fill]]: ...
+        where: Where | None = None,
+    ) -> Call[Page[Order]]:
+        """The order, or nothing and where else it may be."""
+
+    def fetch_open_orders(
+        self, instrument: Instrument | None, lookup: Lookup, where: Where | None = None
+    ) -> Call[Page[Order]]: ...
+    def fetch_orders(self, instrument: Instrument, where: Where, *, limit: int, at: int) -> Call[Page[Order]]:
+        """`at` is the exchange's time."""
+
+    def fetch_fills(
+        self, instrument: Instrument, where: Where, *, order_id: str | None, limit: int, at: int
+    ) -> Call[Page[Fill]]:
+        """Of one order, or of all."""
+
     def place_order(self, command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[Order]: ...
     def validate_order(self, command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[None]: ...
-    def amend_order(self, order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
-        """The call whose `client_order_id` is the order's own (amended in place) or `new_id` (replaced)."""
+    def amend_order(self, order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order | None]:
+        """The call whose `client_order_id` is the order's own (amended in place) or `new_id` (replaced).
 
-    def cancel_order(self, instrument: Instrument, *, client_order_id: str, order_id: str | None) -> Call[Order]: ...
-    def cancel_all_orders(self, instrument: Instrument) -> Call[list[Order]]: ...
+        None: the exchange will amend it and has not yet.
+        """
+
+    def cancel_order(
+        self, instrument: Instrument, *, client_order_id: str, order_id: str | None, known: Order | None = None
+    ) -> Call[Order | None]:
+        """`known` is what is known of the order. None: the exchange will cancel it and has not yet."""
+
+    def cancel_all_orders(self, instrument: Instrument) -> Sequence[Call[list[Order]]]:
+        """The calls that together leave no order of the instrument open, and what they have canceled already."""
+
     def raw(
         self,
         method: str,

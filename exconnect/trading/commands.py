@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from cachetools import LRUCache
@@ -37,6 +38,7 @@ _INTENTS = 100_000  # ids whose parameters are remembered
 _SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 _RECANCEL_S = 0.5
 _LOOKS_APART_S = 0.25
+_ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
 
 
 class Commands:
@@ -186,11 +188,12 @@ class Commands:
         try:
             changed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
         except OutcomeUnknown:
-            return self._amend_outcome(order, amend, instrument, deadline)
+            changed = None
         except OrderRejected as error:
             if not error.details.get("uncertain"):
                 raise
-            # The refusal may be the echo of an attempt before it that was executed.
+            changed = None  # the refusal may be the echo of an attempt before it that was executed
+        if changed is None:
             return self._amend_outcome(order, amend, instrument, deadline)
         return self._desk.orders.apply(replace(changed, client_order_id=client_order_id))
 
@@ -199,15 +202,17 @@ class Commands:
 
     def _amend_outcome(self, order: Order, amend: AmendOrder, instrument: Instrument, deadline: Deadline) -> Order:
         # The values are absolute: the order itself tells whether they arrived.
-        while deadline.left > 0:
+        for pause in _pauses():
             found = look(self._desk, order, instrument, deadline)
-            if found is not None and (found.is_done or amend.quantity in (None, found.quantity)):
+            if found is not None and (found.is_done or _is_amended(found, amend)):
                 return found
-            self._desk.env.sleep(min(_RECANCEL_S, deadline.left))
+            if deadline.left <= 0:
+                break
+            self._desk.env.sleep(min(pause, deadline.left))
         raise self._unknown(order, instrument, "amend_order")
 
     def _replace(
-        self, old: Order, command: PlaceOrder, call: Call[Order], instrument: Instrument, deadline: Deadline
+        self, old: Order, command: PlaceOrder, call: Call[Order | None], instrument: Instrument, deadline: Deadline
     ) -> Order:
         if old.filled_quantity:
             message = (
@@ -231,15 +236,15 @@ class Commands:
         except ExconnectError:
             self._desk.orders.apply(replace(new, status=OrderStatus.NEVER_SENT))
             raise
+        if placed is None:
+            return self._told(find_out(self._desk, new, instrument, deadline), instrument)
         self._desk.orders.apply(
             replace(old, status=OrderStatus.CANCELED, source=Source.REST, updated_at=placed.updated_at)
         )
         return self._desk.orders.apply(replace(placed, client_order_id=new_id, replaces=old.client_order_id))
 
     def _fetch(self, client_order_id: str, instrument: Instrument, deadline: Deadline) -> Order:
-        call = self._desk.rest.fetch_order(instrument, client_order_id=client_order_id, order_id=None)
-        found = self._desk.call(call, deadline.left)
-        return self._desk.orders.apply(replace(found, client_order_id=client_order_id))
+        return self._desk.find(instrument, client_order_id, None, deadline)
 
     # ------------------------------------------------------------ cancel
 
@@ -250,75 +255,93 @@ class Commands:
         instrument = self._desk.instrument(symbol, deadline.left)
         while True:
             try:
-                return self._cancel_once(client_order_id, known, instrument, deadline)
+                found = self._cancel_once(client_order_id, known, instrument, deadline)
             except OrderNotFound:
                 found = self._after_not_found(client_order_id, known, instrument, deadline)
             if found is not None and found.is_done:
                 return found
+            known = found or known
             if deadline.left <= 0:
                 raise self._unknown(
                     known or _stub(self._desk.exchange, client_order_id, symbol), instrument, "cancel_order"
                 )
             self._desk.env.sleep(min(_RECANCEL_S, deadline.left))
-            known = found or known
 
     def _cancel_once(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
-    ) -> Order:
+    ) -> Order | None:
         order_id = None if known is None else known.order_id
-        call = self._desk.rest.cancel_order(instrument, client_order_id=client_order_id, order_id=order_id)
+        call = self._desk.rest.cancel_order(instrument, client_order_id=client_order_id, order_id=order_id, known=known)
         canceled = self._desk.call(call, deadline.left)
+        if canceled is None:
+            order = known or _stub(self._desk.exchange, client_order_id, instrument.symbol)
+            return self._followed(order, instrument, deadline)
         return self._desk.orders.apply(replace(canceled, client_order_id=client_order_id))
+
+    def _followed(self, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
+        """What becomes of an order whose cancel was only acknowledged; None or open: cancel it again."""
+        found = None
+        for pause in _ACKNOWLEDGED_S:
+            found = look(self._desk, order, instrument, deadline) or found
+            if deadline.left <= 0 or (found is not None and found.is_done):
+                break
+            self._desk.env.sleep(min(pause, deadline.left))
+        return found
 
     def _after_not_found(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
     ) -> Order | None:
         """An exchange that knows no such open order: over, never there, or not there yet?"""
-        call = self._desk.rest.fetch_order(
-            instrument, client_order_id=client_order_id, order_id=None if known is None else known.order_id
-        )
         try:
-            found = self._desk.call(call, deadline.left)
+            return self._desk.find(instrument, client_order_id, None if known is None else known.order_id, deadline)
         except OrderNotFound:
             if known is None or known.is_definite:
                 raise
             return None  # the place may still be on its way: the cancel has overtaken it
-        return self._desk.orders.apply(replace(found, client_order_id=client_order_id))
 
     def cancel_all(self, symbol: str | None, timeout: float) -> list[Order]:
         """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
         deadline = self._desk.deadline(timeout)
-        canceled: dict[str, Order] = {}
+        gone: dict[str, Order] = {}
         empty_looks = 0
         while empty_looks < 2:
             left = self._open(symbol, deadline)
-            if not left and symbol is not None and not canceled and not empty_looks:
-                canceled |= self._sweep({symbol}, deadline)  # what the read does not show yet
+            if not left and symbol is not None and not gone and not empty_looks:
+                gone |= self._sweep({symbol}, deadline)  # what the read does not show yet
             elif left:
-                canceled |= self._sweep({order.symbol for order in left}, deadline)
+                gone |= {order.client_order_id: order for order in left}
+                gone |= self._sweep({order.symbol for order in left}, deadline)
             empty_looks = 0 if left else empty_looks + 1
             if deadline.left <= 0 and empty_looks < 2:
                 raise self._not_sure(symbol, left)
             if empty_looks < 2:
                 self._desk.env.sleep(min(_LOOKS_APART_S, deadline.left))
-        return [order for order in canceled.values() if order.status is OrderStatus.CANCELED]
+        ended = [self._ended(order, deadline) for order in gone.values()]
+        return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _ended(self, order: Order, deadline: Deadline) -> Order:
+        """What became of an order that is not open any more, where the sweep has not told."""
+        if order.is_done:
+            return order
+        instrument = self._desk.instrument(order.symbol, max(deadline.left, 0.001))
+        return self._followed(order, instrument, deadline) or order
 
     def _open(self, symbol: str | None, deadline: Deadline) -> list[Order]:
         instrument = None if symbol is None else self._desk.instrument(symbol, deadline.left)
-        call = self._desk.rest.fetch_open_orders(instrument, self._desk.instruments.lookup)
-        return self._desk.call(call, max(deadline.left, 0.001))
+        return self._desk.open_orders(instrument, deadline)
 
     def _sweep(self, symbols: set[str], deadline: Deadline) -> dict[str, Order]:
         canceled: dict[str, Order] = {}
         for symbol in sorted(symbols):
             instrument = self._desk.instrument(symbol, deadline.left)
-            try:
-                orders = self._desk.call(self._desk.rest.cancel_all_orders(instrument), deadline.left)
-            except OrderNotFound:
-                continue  # nothing was open
-            for order in orders:
-                kept = self._desk.orders.apply(order)
-                canceled[kept.client_order_id] = kept
+            for call in self._desk.rest.cancel_all_orders(instrument):
+                try:
+                    orders = self._desk.call(call, deadline.left)
+                except OrderNotFound:
+                    continue  # nothing was open
+                for order in orders:
+                    kept = self._desk.orders.apply(order)
+                    canceled[kept.client_order_id] = kept
         return canceled
 
     def _not_sure(self, symbol: str | None, left: list[Order]) -> OutcomeUnknown:
@@ -389,6 +412,14 @@ def _amended(order: Order, amend: AmendOrder) -> PlaceOrder:
         stop_price=order.stop_price,
         amends=order.client_order_id,
     )
+
+
+def _is_amended(found: Order, amend: AmendOrder) -> bool:
+    return amend.quantity in (None, found.quantity) and amend.price in (None, found.price)
+
+
+def _pauses() -> Iterator[float]:
+    return chain(_ACKNOWLEDGED_S, repeat(_RECANCEL_S))
 
 
 def _stub(exchange: str, client_order_id: str, symbol: str) -> Order:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from exconnect.errors import InvalidArgument
+from exconnect.errors import InvalidArgument, OrderNotFound
 from exconnect.model.order import Order, OrderRef, client_id_of
+from exconnect.protocol.pages import Page, Where, mark_order, whole
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -36,6 +38,35 @@ class Desk(Struct, frozen=True):
     def call(self, call: Call[T], timeout: float) -> T:
         """One call through the gateway."""
         return self.gateway.execute(call, timeout)
+
+    def find(
+        self, instrument: Instrument, client_order_id: str | None, order_id: str | None, deadline: Deadline
+    ) -> Order:
+        """One order, wherever the exchange keeps it; merged into the store.
+
+        Raises:
+            OrderNotFound: none of these places shows it.
+        """
+        where: Where | None = None
+        while True:
+            call = self.rest.fetch_order(instrument, client_order_id=client_order_id, order_id=order_id, where=where)
+            page = self.call(call, max(deadline.left, 0.001))
+            if page.items:
+                found = page.items[0]
+                return self.orders.apply(replace(found, client_order_id=client_order_id or found.client_order_id))
+            if page.next is None:
+                details = {"exchange": self.exchange, "symbol": instrument.symbol, "client_order_id": client_order_id}
+                raise OrderNotFound(f"{self.exchange} shows no order {client_order_id or order_id}", details)
+            where = page.next
+
+    def open_orders(self, instrument: Instrument | None, deadline: Deadline) -> list[Order]:
+        """Every open order of an instrument or of the account, oldest first."""
+
+        def ask(where: Where) -> Page[Order]:
+            call = self.rest.fetch_open_orders(instrument, self.instruments.lookup, where or None)
+            return self.call(call, max(deadline.left, 0.001))
+
+        return whole(ask, {}, mark_order).items
 
     def deadline(self, timeout: float) -> Deadline:
         """A deadline that begins now."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from exconnect.errors import InvalidArgument, OutcomeUnknown
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of
+from exconnect.protocol.pages import Page, Where
 from exconnect.trading.reconcile import find_out, look
 
 if TYPE_CHECKING:
@@ -118,50 +119,35 @@ class AccountQueries:
     def order(self, client_order_id: str | None, order_id: str | None, symbol: str, timeout: float) -> Order:
         """One order, by either id."""
         deadline = self._desk.deadline(timeout)
-        instrument = self._desk.instrument(symbol, deadline.left)
-        call = self._desk.rest.fetch_order(instrument, client_order_id=client_order_id, order_id=order_id)
-        found = self._desk.call(call, deadline.left)
-        return self._desk.orders.apply(replace(found, client_order_id=client_order_id or found.client_order_id))
+        return self._desk.find(self._desk.instrument(symbol, deadline.left), client_order_id, order_id, deadline)
 
     def open_orders(self, symbol: str | None, timeout: float) -> list[Order]:
         """All open orders of a symbol or of the account, oldest first."""
         deadline = self._desk.deadline(timeout)
         instrument = None if symbol is None else self._desk.instrument(symbol, deadline.left)
-        call = self._desk.rest.fetch_open_orders(instrument, self._desk.instruments.lookup)
-        return self._kept(self._desk.call(call, deadline.left))
+        return self._kept(self._desk.open_orders(instrument, deadline))
 
-    def orders(
-        self, symbol: str, *, start: int | None, end: int | None, from_id: str | None, limit: int, timeout: float
-    ) -> list[Order]:
-        """One page of the order history, oldest first."""
+    def orders(self, symbol: str, where: Where, limit: int, timeout: float) -> Page[Order]:
+        """One page of the order history."""
         deadline = self._desk.deadline(timeout)
         instrument = self._desk.instrument(symbol, deadline.left)
-        call = self._desk.rest.fetch_orders(instrument, start=start, end=end, from_id=from_id, limit=limit)
-        return self._kept(self._desk.call(call, deadline.left))
+        at = self._desk.gateway.server_now_ms()
+        page = self._desk.call(self._desk.rest.fetch_orders(instrument, where, limit=limit, at=at), deadline.left)
+        return Page(self._kept(page.items), page.next, page.more)
 
-    def fills(
-        self,
-        symbol: str,
-        *,
-        order: Order | None,
-        order_id: str | None,
-        start: int | None,
-        end: int | None,
-        from_id: str | None,
-        limit: int,
-        timeout: float,
-    ) -> list[Fill]:
-        """One page of the account's fills, oldest first."""
+    def fills(self, symbol: str, where: Where, *, order_id: str | None, limit: int, timeout: float) -> Page[Fill]:
+        """One page of the account's fills, or of one order's."""
         deadline = self._desk.deadline(timeout)
         instrument = self._desk.instrument(symbol, deadline.left)
         call = self._desk.rest.fetch_fills(
-            instrument, order_id=order_id, start=start, end=end, from_id=from_id, limit=limit
+            instrument, where, order_id=order_id, limit=limit, at=self._desk.gateway.server_now_ms()
         )
-        fills = self._desk.call(call, deadline.left)
-        named = [replace(fill, client_order_id=self._desk.orders.name_of(symbol, fill.order_id)) for fill in fills]
-        if order is not None:
-            self._desk.orders.apply(replace(order, fills=tuple(named)))
-        return named
+        page = self._desk.call(call, deadline.left)
+        named = [replace(fill, client_order_id=self._name(symbol, fill)) for fill in page.items]
+        return Page(named, page.next, page.more)
+
+    def _name(self, symbol: str, fill: Fill) -> str | None:
+        return self._desk.orders.name_of(symbol, fill.order_id) or fill.client_order_id
 
     def _kept(self, orders: list[Order]) -> list[Order]:
         return [self._desk.orders.apply(order) for order in orders]

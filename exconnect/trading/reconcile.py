@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from exconnect.errors import ExconnectError, OrderNotFound
+from exconnect.errors import ExconnectError
 from exconnect.model.enums import OrderStatus, Source
 
 if TYPE_CHECKING:
@@ -42,14 +42,10 @@ def _wait(desk: Desk, order: Order, seconds: float) -> Order:
 
 def look(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
     """Ask once; what was found is in the store. An answer that fails is no evidence of anything."""
-    call = desk.rest.fetch_order(instrument, client_order_id=order.client_order_id, order_id=order.order_id)
     try:
-        found = desk.call(call, max(deadline.left, 0.001))
-    except OrderNotFound:
-        return None
+        return desk.find(instrument, order.client_order_id, order.order_id, deadline)
     except ExconnectError:
         return None
-    return desk.orders.apply(replace(found, client_order_id=order.client_order_id, source=Source.REST))
 
 
 def as_unknown(order: Order) -> Order:

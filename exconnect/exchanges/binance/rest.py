@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -22,9 +21,10 @@ from exconnect.model.enums import Capability, OrderType
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book, Candle, Ticker, Trade
 from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
-from exconnect.model.values import datetime_of, plain
+from exconnect.model.values import plain
 from exconnect.protocol.call import Call, Cost, Lane, Params, Replay, Request, Response, Security
 from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
+from exconnect.protocol.pages import Mark, Page, Where, mark_candle, mark_item, mark_order
 from exconnect.protocol.session import BookUpdate
 
 T = TypeVar("T")
@@ -195,41 +195,71 @@ def _rows(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
     return lambda raw: [decode(row) for row in read(list[Any], raw)]
 
 
-def fetch_trades(instrument: Instrument, from_id: str | None, limit: int) -> Call[list[Trade]]:
-    """Single trades, oldest first: the newest, or those from `from_id` on."""
+def fetch_trades(instrument: Instrument, where: Where, limit: int) -> Call[Page[Trade]]:
+    """Single trades, oldest first: the newest, or those from `from_id` or from `start` on.
+
+    Raises:
+        InvalidArgument: `from_id` is no id of a trade.
+    """
+    start, end, from_id = where.get("start"), where.get("end"), where.get("from_id")
+    if from_id is not None and not (from_id.isascii() and from_id.isdigit()):
+        text = f"from_id={from_id[:60]!r}: must be the digits of a trade id, as text"
+        raise InvalidArgument(text, {"argument": "from_id", "exchange": NAME})
+    if from_id is None and start is not None:
+        return _first_trade(instrument, start, end)
     symbol = instrument.symbol
     path, lane = ("trades", Lane.MARKET) if from_id is None else ("historicalTrades", Lane.HISTORY)
+    rows = _rows(lambda row: parse.trade(row, symbol))
     return _call(
         "fetch_trades",
         "GET",
         _path(instrument, path),
         (("symbol", instrument.exchange_symbol), ("limit", limit), ("fromId", from_id)),
-        _rows(lambda row: parse.trade(row, symbol)),
+        lambda raw: _page(rows(raw), limit, end, mark_item, is_newest=from_id is None),
         weight=25,
         lane=lane,
         symbol=symbol,
     )
 
 
-def first_trade_id(instrument: Instrument, start: int) -> Call[str | None]:
-    """Id of the first trade at or after `start`, None if there is none."""
+def _first_trade(instrument: Instrument, start: int, end: int | None) -> Call[Page[Trade]]:
+    """Where the trades at or after `start` begin: no trade yet, but the id from which they go on."""
+
+    def decode(raw: Any) -> Page[Trade]:
+        first = parse.first_trade_id(raw)
+        return Page([], None if first is None else {"from_id": first, "end": end})
+
     return _call(
         "fetch_trades",
         "GET",
         _path(instrument, "aggTrades"),
         (("symbol", instrument.exchange_symbol), ("startTime", start), ("limit", 1)),
-        parse.first_trade_id,
+        decode,
         weight=4,
         lane=Lane.HISTORY,
         symbol=instrument.symbol,
     )
 
 
-def fetch_candles(
-    instrument: Instrument, interval: str, *, start: int | None, end: int | None, limit: int, at: int
-) -> Call[list[Candle]]:
+def _page(
+    items: list[T], limit: int, end: int | None, mark: Callable[[T], Mark], *, is_newest: bool = False
+) -> Page[T]:
+    """A page of what has numbers for ids: the next one begins behind the last of them. One not full is the last."""
+    kept = [item for item in items if end is None or mark(item)[0] < end]
+    is_last = is_newest or len(kept) < limit
+    return Page(kept, None if is_last else {"from_id": str(int(mark(kept[-1])[1]) + 1), "end": end})
+
+
+def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit: int, at: int) -> Call[Page[Candle]]:
     """A page of candles, oldest first: the newest, or from `start` on; `at` tells which are closed."""
-    symbol = instrument.symbol
+    symbol, start, end = instrument.symbol, where.get("start"), where.get("end")
+    rows = _rows(lambda row: parse.candle(row, symbol, interval, at))
+
+    def decode(raw: Any) -> Page[Candle]:
+        candles = rows(raw)
+        is_last = start is None or len(candles) < limit
+        return Page(candles, None if is_last else {"start": mark_candle(candles[-1])[0] + 1, "end": end})
+
     return _call(
         "fetch_candles",
         "GET",
@@ -241,7 +271,7 @@ def fetch_candles(
             ("endTime", None if end is None else end - 1),
             ("limit", limit),
         ),
-        _rows(lambda row: parse.candle(row, symbol, interval, at)),
+        decode,
         weight=2,
         lane=Lane.MARKET if start is None else Lane.HISTORY,
         symbol=symbol,
@@ -300,14 +330,23 @@ def fetch_fees(instrument: Instrument) -> Call[Fees]:
     )
 
 
-def fetch_order(instrument: Instrument, *, client_order_id: str | None, order_id: str | None) -> Call[Order]:
-    """One order, by the exchange's id where it is known: a client order id may have been used before."""
+def fetch_order(
+    instrument: Instrument,
+    *,
+    client_order_id: str | None,
+    order_id: str | None,
+    where: Where | None = None,  # noqa: ARG001 - there is one place to look
+) -> Call[Page[Order]]:
+    """One order, by the exchange's id where it is known: a client order id may have been used before.
+
+    One that the exchange does not have is `OrderNotFound`, so that there is nowhere else to look.
+    """
     symbol = instrument.symbol
     return _query(
         "fetch_order",
         _path(instrument, "order"),
         (("symbol", instrument.exchange_symbol), *_which(client_order_id, order_id)),
-        lambda raw: parse.order(raw, symbol),
+        lambda raw: Page([parse.order(raw, symbol)]),
         weight=4,
         symbol=symbol,
         client_order_id=client_order_id,
@@ -318,7 +357,11 @@ def _which(client_order_id: str | None, order_id: str | None) -> tuple[tuple[str
     return (("orderId", order_id),) if order_id is not None else (("origClientOrderId", client_order_id),)
 
 
-def fetch_open_orders(instrument: Instrument | None, lookup: Lookup) -> Call[list[Order]]:
+def fetch_open_orders(
+    instrument: Instrument | None,
+    lookup: Lookup,
+    where: Where | None = None,  # noqa: ARG001 - there is one page
+) -> Call[Page[Order]]:
     """Open orders of one symbol or of all; an order whose symbol `lookup` does not know keeps the exchange's name."""
 
     def decode(row: Any) -> Order:
@@ -326,11 +369,12 @@ def fetch_open_orders(instrument: Instrument | None, lookup: Lookup) -> Call[lis
         found = lookup(name) if instrument is None else instrument
         return parse.order(row, name if found is None else found.symbol)
 
+    rows = _rows(decode)
     return _query(
         "fetch_open_orders",
         f"{SPOT.prefix}/openOrders",
         (("symbol", None if instrument is None else instrument.exchange_symbol),),
-        _rows(decode),
+        lambda raw: Page(rows(raw)),
         weight=80 if instrument is None else 6,
         symbol=None if instrument is None else instrument.symbol,
     )
@@ -342,22 +386,30 @@ def _range(start: int | None, end: int | None) -> tuple[tuple[str, Value], ...]:
     return ("startTime", start), ("endTime", None if end is None or is_wide else end - 1)
 
 
-def _is_before(end: int | None, time: datetime | None) -> bool:
-    return end is None or time is None or time < datetime_of(end)
+def _begin(where: Where) -> tuple[int | None, int | None, str | None]:
+    """Start, end and first id; the beginning of time is the first id there can be."""
+    start, end, from_id = where.get("start"), where.get("end"), where.get("from_id")
+    return (None, end, "0") if start == 0 else (start, end, from_id)
 
 
 def fetch_orders(
-    instrument: Instrument, *, start: int | None, end: int | None, from_id: str | None, limit: int
-) -> Call[list[Order]]:
+    instrument: Instrument,
+    where: Where,
+    *,
+    limit: int,
+    at: int,  # noqa: ARG001 - for exchanges that want to know where a history ends
+) -> Call[Page[Order]]:
     """A page of orders, oldest first: the newest, from `start` on, or from the order `from_id` on."""
     symbol = instrument.symbol
-    where = _range(start, end) if from_id is None else (("orderId", from_id),)
+    start, end, from_id = _begin(where)
+    place = _range(start, end) if from_id is None else (("orderId", from_id),)
     rows = _rows(lambda row: parse.order(row, symbol))
+    is_newest = start is None and from_id is None
     return _query(
         "fetch_orders",
         _path(instrument, "allOrders"),
-        (("symbol", instrument.exchange_symbol), *where, ("limit", limit)),
-        lambda raw: [order for order in rows(raw) if _is_before(end, order.created_at)],
+        (("symbol", instrument.exchange_symbol), *place, ("limit", limit)),
+        lambda raw: _page(rows(raw), limit, end, mark_order, is_newest=is_newest),
         weight=20,
         symbol=symbol,
     )
@@ -365,17 +417,18 @@ def fetch_orders(
 
 def fetch_fills(
     instrument: Instrument,
+    where: Where,
     *,
     order_id: str | None,
-    start: int | None,
-    end: int | None,
-    from_id: str | None,
     limit: int,
-) -> Call[list[Fill]]:
+    at: int,  # noqa: ARG001 - for exchanges that want to know where a history ends
+) -> Call[Page[Fill]]:
     """A page of fills, oldest first: the newest, from `start` on, from the fill `from_id` on, or of one order."""
     symbol = instrument.symbol
-    where = _range(start, end) if from_id is None and order_id is None else ()
+    start, end, from_id = _begin(where)
+    place = _range(start, end) if from_id is None and order_id is None else ()
     rows = _rows(lambda row: parse.fill(row, symbol))
+    is_newest = start is None and from_id is None
     return _query(
         "fetch_fills",
         _path(instrument, "myTrades"),
@@ -383,10 +436,10 @@ def fetch_fills(
             ("symbol", instrument.exchange_symbol),
             ("orderId", order_id),
             ("fromId", from_id),
-            *where,
+            *place,
             ("limit", limit),
         ),
-        lambda raw: [fill for fill in rows(raw) if _is_before(end, fill.time)],
+        lambda raw: _page(rows(raw), limit, end, mark_item, is_newest=is_newest),
         weight=20 if order_id is None else 5,
         symbol=symbol,
     )
@@ -467,7 +520,13 @@ def _extra(extra: Mapping[str, str], ours: set[str]) -> list[tuple[str, Value]]:
     return list(extra.items())
 
 
-def cancel_order(instrument: Instrument, *, client_order_id: str, order_id: str | None) -> Call[Order]:
+def cancel_order(
+    instrument: Instrument,
+    *,
+    client_order_id: str,
+    order_id: str | None,
+    known: Order | None = None,  # noqa: ARG001 - for exchanges whose cancels differ by the kind of order
+) -> Call[Order | None]:
     """Cancel an order. It keeps its name: without `newClientOrderId` the exchange would give it a random one."""
     symbol = instrument.symbol
     return _call(
@@ -490,10 +549,10 @@ def cancel_order(instrument: Instrument, *, client_order_id: str, order_id: str 
     )
 
 
-def cancel_all_orders(instrument: Instrument) -> Call[list[Order]]:
+def cancel_all_orders(instrument: Instrument) -> Sequence[Call[list[Order]]]:
     """Cancel every open order of one symbol, legs of order lists too; with none open it is `OrderNotFound`."""
     symbol = instrument.symbol
-    return _call(
+    call = _call(
         "cancel_all_orders",
         "DELETE",
         _path(instrument, "openOrders"),
@@ -506,9 +565,10 @@ def cancel_all_orders(instrument: Instrument) -> Call[list[Order]]:
         security=Security.SIGNED,
         symbol=symbol,
     )
+    return (call,)
 
 
-def amend_order(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
+def amend_order(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order | None]:
     """A smaller quantity at the same price keeps order and place in the queue; all else replaces the order.
 
     The call's `client_order_id` is the order's own (amended in place) or `new_id` (replaced).
@@ -520,7 +580,7 @@ def amend_order(order: Order, amend: AmendOrder, instrument: Instrument, new_id:
     return _replace(order, amend, instrument, new_id)
 
 
-def _shrink(order: Order, amend: AmendOrder, instrument: Instrument) -> Call[Order]:
+def _shrink(order: Order, amend: AmendOrder, instrument: Instrument) -> Call[Order | None]:
     symbol = instrument.symbol
     return _call(
         "amend_order",
@@ -542,7 +602,7 @@ def _shrink(order: Order, amend: AmendOrder, instrument: Instrument) -> Call[Ord
     )
 
 
-def _replace(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order]:
+def _replace(order: Order, amend: AmendOrder, instrument: Instrument, new_id: str) -> Call[Order | None]:
     """Safe to repeat: the second time there is nothing to cancel, and STOP_ON_FAILURE then places nothing."""
     symbol, old_id = instrument.symbol, order.client_order_id
     target: tuple[str, Value] = ("cancelOrderId", order.order_id)

@@ -109,32 +109,37 @@ def test_a_book_costs_by_its_depth(btc, depth, cost):
 
 
 def test_trades(btc):
-    call = rest.fetch_trades(btc, None, 5)
+    call = rest.fetch_trades(btc, {"start": None, "end": None}, 5)
     assert sent(call) == ("GET", "/api/v3/trades", {"symbol": "BTCUSDT", "limit": "5"})
     assert (weight(call), call.lane) == (25, Lane.MARKET)
-    call = rest.fetch_trades(btc, "0", 5)
+    call = rest.fetch_trades(btc, {"from_id": "0"}, 5)
     assert sent(call) == ("GET", "/api/v3/historicalTrades", {"symbol": "BTCUSDT", "limit": "5", "fromId": "0"})
     assert (weight(call), call.lane) == (25, Lane.HISTORY)
     row = {"id": 7, "price": "1", "qty": "2", "time": 1, "isBuyerMaker": False}
-    assert [trade.id for trade in decoded(call, [row])] == ["7"]
+    page = decoded(call, [row])
+    assert ([trade.id for trade in page.items], page.next) == (["7"], None)
+    full = decoded(rest.fetch_trades(btc, {"from_id": "0", "end": 9}, 1), [row])
+    assert full.next == {"from_id": "8", "end": 9}
+    assert decoded(rest.fetch_trades(btc, {"from_id": "0", "end": 1}, 1), [row]).items == []
     with pytest.raises(MalformedMessage):
         decoded(call, {"id": 7})
 
 
 def test_the_first_trade_of_a_time(btc):
-    call = rest.first_trade_id(btc, 1500000000000)
+    call = rest.fetch_trades(btc, {"start": 1500000000000, "end": 7}, 5)
     assert sent(call) == (
         "GET",
         "/api/v3/aggTrades",
         {"symbol": "BTCUSDT", "startTime": "1500000000000", "limit": "1"},
     )
     assert weight(call) == 4
-    assert decoded(call, [{"a": 1, "f": 0, "l": 3}]) == "0"
-    assert decoded(call, []) is None
+    page = decoded(call, [{"a": 1, "f": 0, "l": 3}])
+    assert (page.items, page.next) == ([], {"from_id": "0", "end": 7})
+    assert decoded(call, []).next is None
 
 
 def test_candles(btc):
-    call = rest.fetch_candles(btc, "1M", start=60_000, end=180_000, limit=10, at=120_000)
+    call = rest.fetch_candles(btc, "1M", {"start": 60_000, "end": 180_000}, limit=10, at=120_000)
     assert sent(call) == (
         "GET",
         "/api/v3/klines",
@@ -142,8 +147,11 @@ def test_candles(btc):
     )
     assert (weight(call), call.lane) == (2, Lane.HISTORY)
     rows = [[60_000, "1", "1", "1", "1", "0", 119_999], [120_000, "1", "1", "1", "1", "0", 179_999]]
-    assert [candle.is_closed for candle in decoded(call, rows)] == [True, False]
-    newest = rest.fetch_candles(btc, "1m", start=None, end=None, limit=10, at=0)
+    assert [candle.is_closed for candle in decoded(call, rows).items] == [True, False]
+    assert decoded(call, rows).next is None
+    full = rest.fetch_candles(btc, "1M", {"start": 60_000, "end": 180_000}, limit=2, at=120_000)
+    assert decoded(full, rows).next == {"start": 120_001, "end": 180_000}
+    newest = rest.fetch_candles(btc, "1m", {"start": None, "end": None}, limit=10, at=0)
     assert newest.lane is Lane.MARKET
     assert set(dict(newest.request.params)) == {"symbol", "interval", "limit"}
 
@@ -158,8 +166,8 @@ def test_account_queries_are_signed_and_safe(btc):
         rest.fetch_fees(btc),
         rest.fetch_order(btc, client_order_id="x", order_id=None),
         rest.fetch_open_orders(btc, lambda name: None),
-        rest.fetch_orders(btc, start=None, end=None, from_id=None, limit=5),
-        rest.fetch_fills(btc, order_id=None, start=None, end=None, from_id=None, limit=5),
+        rest.fetch_orders(btc, {"start": None}, limit=5, at=0),
+        rest.fetch_fills(btc, {"start": None}, order_id=None, limit=5, at=0),
     ]
     for call in calls:
         assert (call.request.method, call.security, call.replay) == ("GET", Security.SIGNED, Replay.SAFE)
@@ -176,7 +184,7 @@ def test_an_order_is_asked_for_by_the_exchanges_id_where_it_is_known(btc):
     assert sent(by_id) == ("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": "0"})
     by_name = rest.fetch_order(btc, client_order_id="x", order_id=None)
     assert dict(by_name.request.params) == {"symbol": "BTCUSDT", "origClientOrderId": "x"}
-    assert decoded(by_name, {"orderId": 1, "clientOrderId": "x", "status": "NEW"}).status is OrderStatus.NEW
+    assert decoded(by_name, {"orderId": 1, "clientOrderId": "x", "status": "NEW"}).items[0].status is OrderStatus.NEW
 
 
 def test_open_orders(btc, eth):
@@ -184,10 +192,10 @@ def test_open_orders(btc, eth):
     assert sent(everywhere) == ("GET", "/api/v3/openOrders", {})
     assert weight(everywhere) == 80
     rows = [{"symbol": "ETHUSDT", "orderId": 1}, {"symbol": "NEWUSDT", "orderId": 2}]
-    assert [order.symbol for order in decoded(everywhere, rows)] == ["ETH/USDT", "NEWUSDT"]
+    assert [order.symbol for order in decoded(everywhere, rows).items] == ["ETH/USDT", "NEWUSDT"]
     here = rest.fetch_open_orders(btc, {}.get)
     assert dict(here.request.params) == {"symbol": "BTCUSDT"}
-    assert [order.symbol for order in decoded(here, [{"symbol": "BTCUSDT", "orderId": 1}])] == ["BTC/USDT"]
+    assert [order.symbol for order in decoded(here, [{"symbol": "BTCUSDT", "orderId": 1}]).items] == ["BTC/USDT"]
     with pytest.raises(MalformedMessage):
         decoded(everywhere, ["x"])
 
@@ -204,13 +212,14 @@ DAY = 86_400_000
         (5, DAY + 5, None, {"startTime": "5", "endTime": str(DAY + 4)}),
         (5, DAY + 6, None, {"startTime": "5"}),
         (5, DAY, "7", {"orderId": "7"}),
+        (0, DAY, None, {"orderId": "0"}),
     ],
 )
 def test_order_history(btc, start, end, from_id, params):
-    call = rest.fetch_orders(btc, start=start, end=end, from_id=from_id, limit=5)
+    call = rest.fetch_orders(btc, {"start": start, "end": end, "from_id": from_id}, limit=5, at=0)
     assert sent(call) == ("GET", "/api/v3/allOrders", {"symbol": "BTCUSDT", **params, "limit": "5"})
     rows = [{"orderId": n, "time": time} for n, time in enumerate([10, DAY - 1, DAY, 9 * DAY])]
-    kept = [order.order_id for order in decoded(call, rows)]
+    kept = [order.order_id for order in decoded(call, rows).items]
     assert kept == [str(n) for n, row in enumerate(rows) if end is None or row["time"] < end]
 
 
@@ -226,12 +235,21 @@ def test_order_history(btc, start, end, from_id, params):
     ],
 )
 def test_fill_history(btc, order_id, start, end, from_id, params):
-    call = rest.fetch_fills(btc, order_id=order_id, start=start, end=end, from_id=from_id, limit=5)
+    call = rest.fetch_fills(btc, {"start": start, "end": end, "from_id": from_id}, order_id=order_id, limit=5, at=0)
     assert sent(call) == ("GET", "/api/v3/myTrades", {"symbol": "BTCUSDT", **params, "limit": "5"})
     assert weight(call) == (20 if order_id is None else 5)
     row = {"id": 1, "orderId": 3, "price": "1", "qty": "1", "isBuyer": True}
     rows = [row | {"time": time} for time in (10, DAY, 10 * DAY)]
-    assert len(decoded(call, rows)) == sum(1 for each in rows if end is None or each["time"] < end)
+    assert len(decoded(call, rows).items) == sum(1 for each in rows if end is None or each["time"] < end)
+
+
+def test_histories_go_on_behind_the_last_id(btc):
+    orders = rest.fetch_orders(btc, {"start": 5, "end": 9}, limit=2, at=0)
+    page = decoded(orders, [{"orderId": 7, "time": 6}, {"orderId": 9, "time": 8}])
+    assert page.next == {"from_id": "10", "end": 9}
+    assert decoded(orders, [{"orderId": 7, "time": 6}, {"orderId": 9, "time": 9}]).next is None
+    newest = rest.fetch_orders(btc, {"start": None, "end": None}, limit=1, at=0)
+    assert decoded(newest, [{"orderId": 7, "time": 6}]).next is None
 
 
 # ---- placing --------------------------------------------------------------------------------------------------------
@@ -374,7 +392,7 @@ def test_a_cancel_keeps_the_orders_name(btc):
 
 
 def test_cancel_all(btc):
-    call = rest.cancel_all_orders(btc)
+    (call,) = rest.cancel_all_orders(btc)
     assert sent(call) == ("DELETE", "/api/v3/openOrders", {"symbol": "BTCUSDT"})
     assert (call.replay, call.lane) == (Replay.ABSOLUTE, Lane.CANCEL)
     assert [order.order_id for order in decoded(call, [{"orderId": 1}, {"orderId": 2}])] == ["1", "2"]
