@@ -134,9 +134,9 @@ def _age(order: Order) -> tuple[bool, datetime, Source]:
 
 def _authority(order: Order) -> tuple[object, ...]:
     is_stated = order.quantity is not None or order.quote_quantity is not None
-    content = str((order.price, order.stop_price, order.time_in_force, order.post_only, order.side, order.type))
+    content = (order.price, order.quote_quantity, order.stop_price, order.time_in_force, order.post_only)
     # In one millisecond, the smaller quantity is the later: an amend in place only ever takes away.
-    return is_stated, _age(order), -(order.quantity or 0), content
+    return is_stated, _age(order), -(order.quantity or 0), str((content, order.side, order.type))
 
 
 def _progress(order: Order) -> tuple[object, ...]:
