@@ -6,12 +6,14 @@ What they share: `arguments` reads what was typed, `output` writes and knows the
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
 from exconnect.cli import arguments, signals
-from exconnect.cli.output import Output, exit_code
+from exconnect.cli.output import FAILED, INTERRUPTED, Output, exit_code
 from exconnect.errors import ConfigurationError, ExconnectError
 
 # command → its function, as module:name
@@ -29,6 +31,9 @@ COMMANDS = {
 }
 
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. `argv`: the words behind `exconnect`; None: those of this process."""
     words = sys.argv[1:] if argv is None else list(argv)
@@ -40,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except BrokenPipeError:
         output.abandon()
-        return 1
+        return FAILED
     except SystemExit as end:  # argparse, after --help
         return int(end.code or 0)
 
@@ -57,18 +62,21 @@ def _run(words: list[str], output: Output) -> int:
         return exit_code(error)
     except KeyboardInterrupt:
         output.failure("interrupted", "interrupted")
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours, which programs must see as a failure too
+        traceback.print_exc()
+        output.failure("internal_error", f"{type(error).__name__}: {error}")
+        return FAILED
 
 
 def _listen_to_logs() -> None:
-    import os
-
     level = os.environ.get("EXCONNECT_LOG")
     if not level:
         return
+    if level.upper() not in _LEVELS:
+        raise ConfigurationError(f"EXCONNECT_LOG={level!r}: must be one of {', '.join(_LEVELS)}")
     from exconnect import enable_console_logging
 
-    try:
-        enable_console_logging(level.upper())
-    except ValueError as error:
-        raise ConfigurationError(f"EXCONNECT_LOG={level!r}: must be DEBUG, INFO, WARNING or ERROR") from error
+    enable_console_logging(level.upper())

@@ -9,36 +9,37 @@ import argparse
 from typing import Any
 
 from exconnect.cli.output import DONE, Output
-from exconnect.cli.signals import wait_for_one
+from exconnect.cli.session import mock_of
+from exconnect.cli.signals import as_notes
+from exconnect.environment import Environment
 from exconnect.errors import ConfigurationError, InvalidArgument
 from exconnect.mock import MockExchange
+
+_LOOK_S = 0.1  # how often it looks whether a signal came
 
 
 def run(given: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM, then tell what happened."""
-    mock = _made(given)
-    try:
-        mock.start()
-    except (OSError, OverflowError) as error:
-        raise ConfigurationError(f"port {given.port} cannot be opened: {error}") from None
-    with mock:
-        output.json(_address(mock))
-        if not output.is_json:
-            _explain(mock, output)
-        wait_for_one()
-    output.json(_account(mock))
+    mock, env = _made(given), Environment()
+    with as_notes() as signals:
+        try:
+            mock.start()
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(f"port {given.port} cannot be opened: {error}") from None
+        with mock:
+            output.json(_address(mock))
+            if not output.is_json:
+                _explain(mock, output)
+            while not signals:
+                env.sleep(_LOOK_S)
+        output.json(_account(mock))
     return DONE
 
 
 def _made(given: argparse.Namespace) -> MockExchange:
+    settings = {"seed": given.seed, "port": given.port, "activity": given.activity}
+    mock = mock_of(given.exchange, **settings, clock_offset=given.clock_offset)
     try:
-        mock = MockExchange(
-            given.exchange,
-            seed=given.seed,
-            port=given.port,
-            activity=given.activity,
-            clock_offset=given.clock_offset,
-        )
         for text in given.fault:
             name, options = fault_of(text)
             mock.faults.add(name, **options)
@@ -61,10 +62,10 @@ def fault_of(text: str) -> tuple[str, dict[str, Any]]:
     """
     name, *pairs = text.split(",")
     options: dict[str, Any] = {}
-    for key, _, value in (pair.partition("=") for pair in pairs):
-        if key not in _KINDS:
+    for key, equals, value in (pair.partition("=") for pair in pairs):
+        if key not in _KINDS or not equals:
             choices = ", ".join(_KINDS)
-            raise InvalidArgument(f"--fault {text}: {key!r} is none of {choices}", {"argument": "fault"})
+            raise InvalidArgument(f"--fault {text}: {key!r} is none of {choices}, with =value", {"argument": "fault"})
         options[key] = None if (key, value.lower()) == ("times", "none") else _value(text, key, value)
     return name, options
 

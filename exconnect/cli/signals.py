@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -16,26 +16,30 @@ def as_interrupts() -> Iterator[None]:
 
     Elsewhere than in the main thread signals stay as they are.
     """
+    with _handled(_interrupt):
+        yield
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        for number, old in before.items():
+            signal.signal(number, old if old is not None else signal.SIG_DFL)
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def wait_for_one() -> None:
-    """Until a signal comes."""
-    never = threading.Event()
-    try:
-        while True:
-            never.wait(1.0)
-    except KeyboardInterrupt:
-        return
+@contextmanager
+def as_notes() -> Iterator[list[int]]:
+    """While it lasts, signals interrupt nothing: they are written down. For commands that a signal ends well."""
+    came: list[int] = []
+    with _handled(lambda number, _: came.append(number)):
+        yield came

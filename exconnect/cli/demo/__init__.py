@@ -20,7 +20,7 @@ from exconnect.consolidated import ConsolidatedBook, ConsolidatedView
 from exconnect.environment import Environment
 from exconnect.errors import InvalidArgument
 from exconnect.mock import MockExchange
-from exconnect.venue import available
+from exconnect.venue.plan import available
 
 _FRAME_S = 0.1
 _ACTIVITY = 40.0  # events per second and symbol: enough to look at, not too many to read
@@ -99,7 +99,7 @@ def _result(performances: Sequence[Performance], books: Sequence[Merged], second
     violations = [text for performance in performances for text in performance.violations()]
     return {
         "ok": not violations
-        and all(performance.is_complete for performance in performances)
+        and not any(performance.missing() for performance in performances)
         and all(book.updates and len(book.exchanges) == len(performances) for book in books),
         "seconds": seconds,
         "books": {f"{p.exchange}:{symbol}": _seen(p, symbol) for p in performances for symbol in SYMBOLS},

@@ -104,6 +104,7 @@ class Performance:
         self._until(_CANCEL)
         self._cancel(resting)
         self._until(_END)
+        self.witness.wait_until(lambda: all(self.witness.facts(SYMBOLS).values()), _SETTLE_S)
         self._compare()
 
     def _until(self, part: float) -> None:
@@ -208,17 +209,13 @@ class Performance:
                 wrong.append(f"order {order.client_order_id}: {known} here, {truth} in the exchange's ledger")
         return wrong
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all that was to be seen was seen."""
-        seen = self.witness
+    def missing(self) -> list[str]:
+        """What was to be seen and was not."""
         ends = {order.type: order.status for order in self.orders}
-        return (
-            self.reconnects >= 1
-            and self.recovered_s is not None
-            and seen.trades > 0
-            and all(seen.updates[symbol] and seen.tickers[symbol] for symbol in SYMBOLS)
-            and self.matches == list(SYMBOLS)
-            and ends.get(OrderType.MARKET) is OrderStatus.FILLED
-            and ends.get(OrderType.LIMIT) in (OrderStatus.CANCELED, OrderStatus.FILLED)
-        )
+        facts = {
+            "a market order that is filled": ends.get(OrderType.MARKET) is OrderStatus.FILLED,
+            "a limit order that is over": ends.get(OrderType.LIMIT) in (OrderStatus.CANCELED, OrderStatus.FILLED),
+            "a lost connection that came back": self.reconnects >= 1 and self.recovered_s is not None,
+            "books that end as the exchange's own": self.matches == list(SYMBOLS),
+        }
+        return [text for text, is_there in {**self.witness.facts(SYMBOLS), **facts}.items() if not is_there]

@@ -64,6 +64,7 @@ class Show:
         self._seconds = seconds
         self._picture = Picture()
         self._next_line = 1.0
+        self._was_drawn = False
 
     def frame(self) -> None:
         """The next picture, or what was said since the last."""
@@ -77,6 +78,19 @@ class Show:
         elif self._telling.elapsed() >= self._next_line:
             self._next_line += 1.0
             self._output.text(f"{self._telling.elapsed():6.1f} s    {self._one_line()}")
+        if not self._picture.is_live and not self._was_drawn:
+            self._draw_once()
+
+    def _draw_once(self) -> None:
+        # Where nothing can be drawn again: one picture, as soon as there is a book.
+        performance = self._performances[0]
+        book = performance.witness.books.get(performance.symbols[0])
+        if book is not None:
+            self._was_drawn = True
+            self._output.text(f"\n{' ' * 10}{book.symbol}")
+            for line in tidy(book).draw(_ROWS).splitlines():
+                self._output.text(f"{' ' * 10}{line}")
+            self._output.text()
 
     def leave(self) -> None:
         """The last picture stays."""
@@ -150,6 +164,8 @@ class Show:
                 text(f"  {'order':<8} {life.name}: {', '.join(life.steps)}")
             for wrong in performance.violations():
                 text(paint(f"  {'wrong':<8} {wrong}", "red"))
+            for missing in performance.missing():
+                text(paint(f"  {'missing':<8} {missing}", "red"))
         text(f"  {'trades':<8} {result['trades']}, each once and in order")
         text(f"  {'stream':<8} connected again {_times(result['reconnects'])} after a loss")
         is_well = "all as it should be" if result["ok"] else "not as it should be"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from exconnect.environment import Environment
 from exconnect.mock import LedgerBook
@@ -64,6 +64,14 @@ class Witness:
         """Until `ready()`, asked again after each book; False at the deadline."""
         with self._changed:
             return self._env.wait_for(self._changed, ready, timeout)
+
+    def facts(self, symbols: Sequence[str]) -> dict[str, bool]:
+        """What should come in any case, and whether it has."""
+        return {
+            "trades": self.trades > 0,
+            "books of each symbol": all(self.updates[symbol] for symbol in symbols),
+            "tickers of each symbol": all(self.tickers[symbol] for symbol in symbols),
+        }
 
     def check_steps(self, allowed: int) -> None:
         """A book may begin anew after a loss of its connection or of an update, and at no other time."""

@@ -15,7 +15,8 @@ from exconnect.cli.output import DONE, FAILED, UNAVAILABLE, Output
 from exconnect.cli.session import connected
 from exconnect.cli.terminal import paint
 from exconnect.client import Client
-from exconnect.venue import Venue, plan
+from exconnect.venue.parts import Venue
+from exconnect.venue.plan import plan
 
 _PATIENCE_S = 5.0  # for one look; what takes longer is as good as not there
 

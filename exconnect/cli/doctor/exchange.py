@@ -10,7 +10,7 @@ from exconnect.cli.session import ClockReading, read_clock
 from exconnect.client import Client
 from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectError
 from exconnect.model.enums import InstrumentStatus
-from exconnect.venue import Venue
+from exconnect.venue.parts import Venue
 
 _WRONG_MS, _SLOW_MS = 1000.0, 1000.0
 _SCARCE = 0.8  # of a limit
@@ -21,7 +21,8 @@ def checks(client: Client, venue: Venue, timeout: float) -> Iterator[Check]:
     try:
         reading = read_clock(client)
     except ExconnectError as error:
-        yield _refused("rest", error, is_road=True)
+        # A setting that keeps us from asking says nothing about the exchange.
+        yield _refused("rest", error, is_road=not isinstance(error, ConfigurationError))
         return
     yield _latency(reading)
     yield _clock(reading)
@@ -47,7 +48,7 @@ def _tried(name: str, look: Callable[[], Check]) -> Check:
 def _latency(reading: ClockReading) -> Check:
     took = reading.round_trip_ms
     advice = "" if took < _SLOW_MS else "slow: a market order sees prices this old; look at the network, or move closer"
-    return Check("rest", took < _SLOW_MS, f"answers in {took} ms, the best of five", advice, is_road=False)
+    return Check("rest", took < _SLOW_MS, f"answers in {took} ms, the best of five", advice)
 
 
 def _clock(reading: ClockReading) -> Check:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
 from exconnect.config import is_loopback
-from exconnect.venue import Venue
+from exconnect.venue.parts import Venue
 
 _LEAST_PYTHON = (3, 11)
 _PROXIES = ("HTTPS_PROXY", "ALL_PROXY", "HTTP_PROXY")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from exconnect.cli.doctor.check import Check
 from exconnect.config import is_loopback
 from exconnect.model.values import datetime_of
-from exconnect.venue import Venue
+from exconnect.venue.parts import Venue
 
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 _EXPIRES_SOON = timedelta(days=7)
