@@ -12,6 +12,7 @@ from exconnect.mock.fixed import SCALE
 from exconnect.mock.front import Front
 from exconnect.mock.http import Response, pairs
 from exconnect.mock.keys import Keys
+from exconnect.mock.later import Later, Timed
 from exconnect.mock.limits import Rolling
 from exconnect.mock.steps import Reset, SocketRules
 from exconnect.mock.world import House, World
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = (500, 300)
 IDLE_WITHIN = 600.0
+ANSWER_MS = 10
 HOUSE = House(
     Numbers(order=2_281_309_546_159_000_000, trade=2_290_000_000_000_000_001),
     {
@@ -59,6 +61,7 @@ class Bybit:
     keys: Keys = field(init=False)
     intake: Intake = field(init=False)
     hub: Hub = field(init=False)
+    answers: Later = field(init=False)
     rest: Rest = field(init=False)
     front: Front = field(init=False)
     _attempts: Rolling = field(init=False)
@@ -69,27 +72,27 @@ class Bybit:
         self.keys = Keys(self.setup.seed, KEY_LENGTH, KINDS)
         self.intake = Intake(self.world)
         self.hub = Hub(self.world, self.setup.started_ms)
+        self.answers = Later(ANSWER_MS)
         self.rest = Rest(self.world, self.intake, self.hub, self.keys, self.advance, self.limits)
         self.front = Front(self.world, self.rest)
         self._attempts = Rolling(*CONNECTIONS)
 
     def advance(self, now_ms: int) -> None:
         """Other people, orders on their way and periodic messages, in the order of their times."""
-        while (due_ms := min(self.hub.next_ms(), self.intake.next_ms())) <= now_ms:
-            self.world.advance(int(due_ms))
-            if self.intake.next_ms() <= due_ms:
-                self.intake.work()
-            else:
-                self.hub.tick()
+        sources: tuple[Timed, ...] = (self.intake.later, self.answers, self.hub)
+        while (source := min(sources, key=lambda one: one.next_ms())).next_ms() <= now_ms:
+            self.world.advance(int(source.next_ms()))
+            source.tick()
         self.world.advance(now_ms)
 
     def next_ms(self) -> float:
         """When something happens by itself next."""
-        return min(self.hub.next_ms(), self.intake.next_ms(), self.world.next_ms())
+        return min(one.next_ms() for one in (self.intake.later, self.answers, self.hub, self.world))
 
     def restart_clock(self, now_ms: int, activity: float) -> None:
         """The clock or the activity was set: nothing is made up for."""
-        self.hub.restart(now_ms)
+        for one in (self.hub, self.answers, self.intake.later):
+            one.restart(now_ms)
         self.world.retune(activity, now_ms)
 
     def sequence(self, symbol: str) -> int:
@@ -117,11 +120,11 @@ class Bybit:
     def _session(self, request: Request, outbox: Callable[[str], None], conn_id: str) -> Session | Response:
         path, idle = request.path.rstrip("/"), _idle_within(request.query)
         if path == "/v5/public/spot":
-            return MarketSession(self.hub, outbox, conn_id)
+            return MarketSession(self.hub, self.answers, outbox, conn_id)
         if path == "/v5/private":
-            return PrivateSession(self.world, self.keys, outbox, conn_id, idle)
+            return PrivateSession(self.world, self.keys, self.answers, outbox, conn_id, idle)
         if path == "/v5/trade":
-            return OrderEntrySession(self.world, self.rest, self.keys, outbox, conn_id, idle)
+            return OrderEntrySession(self.world, self.rest, self.answers, outbox, conn_id, idle)
         return Response(404, "")
 
     def on_fault(self, fault: Fault, now_ms: int) -> None:

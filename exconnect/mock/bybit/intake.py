@@ -5,17 +5,18 @@ https://bybit-exchange.github.io/docs/v5/order/create-order ("the ack ... is asy
 
 from __future__ import annotations
 
-from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from exconnect.mock.later import Later
 from exconnect.mock.orders import BUY, NewOrder, Order, Refused, Report
 
 from .errors import Fail
 from .placing import ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from exconnect.mock.world import Happened, World
 
@@ -28,27 +29,11 @@ class Intake:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._queue: deque[tuple[int, Callable[[int], None]]] = deque()
+        self.later = Later(LATENCY_MS)
         self._used: dict[str, int] = {}
         self._wishes: dict[int, NewOrder] = {}
         self._twins: dict[int, int] = {}
         world.listeners.append(self._on_happened)
-
-    # Time
-
-    def next_ms(self) -> float:
-        """When something is judged next."""
-        return self._queue[0][0] if self._queue else float("inf")
-
-    def work(self) -> None:
-        """Does what is due at ``next_ms()``."""
-        due_ms, action = self._queue.popleft()
-        action(due_ms)
-        self._world.settle()
-
-    def _submit(self, now_ms: int, action: Callable[[int], None]) -> None:
-        due_ms = now_ms + LATENCY_MS
-        self._queue.append((max(due_ms, self._queue[-1][0]) if self._queue else due_ms, action))
 
     # What the gateway hands in
 
@@ -64,7 +49,7 @@ class Intake:
         wish = replace(wish, client_id=wish.client_id or f"{number + 1}")
         self._used[wish.client_id] = number
         self._wishes[number] = wish
-        self._submit(now_ms, lambda at_ms: self._judge(number, at_ms))
+        self.later.submit(now_ms, lambda at_ms: self._judge(number, at_ms))
         return wish
 
     def number_of(self, link_id: str) -> int | None:
@@ -75,13 +60,17 @@ class Intake:
         """What was asked for by an order that is still on its way."""
         return self._wishes.get(number)
 
+    def on_their_way(self) -> list[int]:
+        """The orders that are not judged yet."""
+        return list(self._wishes)
+
     def cancel(self, number: int, now_ms: int) -> None:
         """Takes a cancel; one that comes too late changes nothing and says so."""
-        self._submit(now_ms, lambda at_ms: self._cancel(number, at_ms))
+        self.later.submit(now_ms, lambda at_ms: self._cancel(number, at_ms))
 
     def amend(self, number: int, wanted: Mapping[str, Any], now_ms: int) -> None:
         """Takes an amend; one that cannot be done any more changes nothing."""
-        self._submit(now_ms, lambda at_ms: self._amend(number, wanted, at_ms))
+        self.later.submit(now_ms, lambda at_ms: self._amend(number, wanted, at_ms))
 
     # Judging
 
@@ -92,6 +81,7 @@ class Intake:
             engine.place(wish, now_ms, number)
         except Refused as refused:
             engine.reject(wish, now_ms, number, refused.reason)
+        self._world.settle()
 
     def _cancel(self, number: int, now_ms: int) -> None:
         order = self._world.engine.orders[number]
@@ -99,6 +89,7 @@ class Intake:
             self._world.engine.cancel(order, now_ms, order.client_id)
         else:
             self._world.engine.too_late(order, now_ms)
+        self._world.settle()
 
     def _amend(self, number: int, wanted: Mapping[str, Any], now_ms: int) -> None:
         engine, order = self._world.engine, self._world.engine.orders[number]
@@ -109,11 +100,11 @@ class Intake:
             wanted = {**wanted, "type": ready(wish, engine).type}
         elif engine.would_take(wish):
             engine.expire(order, now_ms, "would_take")
-            return
-        try:
-            engine.change(order, now_ms, **wanted)
-        except Refused:
-            return  # it stays as it was, which the exchange does not announce
+            wanted = {}
+        if wanted:
+            with suppress(Refused):  # then it stays as it was, which the exchange does not announce
+                engine.change(order, now_ms, **wanted)
+        self._world.settle()
 
     # Take profit and stop loss
 
@@ -155,8 +146,9 @@ class Intake:
         twin = self._world.engine.orders.get(self._twins.pop(order.id, 0))
         if twin is not None and twin.is_open:
             del self._twins[twin.id]
-            self._submit(now_ms, lambda at_ms: self._end(twin, at_ms))
+            self.later.submit(now_ms, lambda at_ms: self._end(twin, at_ms))
 
     def _end(self, order: Order, now_ms: int) -> None:
         if order.is_open:
             self._world.engine.expire(order, now_ms, f"oco_{dict(order.wish.extra)['short']}")
+            self._world.settle()

@@ -17,7 +17,7 @@ from .session import parsed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exconnect.mock.keys import Keys
+    from exconnect.mock.later import Later
     from exconnect.mock.world import World
 
     from .shapes import Json
@@ -38,7 +38,7 @@ class OrderEntrySession:
         self,
         world: World,
         rest: Rest,
-        keys: Keys,
+        answers: Later,
         outbox: Callable[[str], None],
         conn_id: str,
         idle_within: float,
@@ -46,7 +46,7 @@ class OrderEntrySession:
         self.idle_within = idle_within
         self._world = world
         self._rest = rest
-        self._keys = keys
+        self._answers = answers
         self._outbox = outbox
         self._conn_id = conn_id
         self._is_known = False
@@ -59,8 +59,11 @@ class OrderEntrySession:
         """This exchange says nothing before it hangs up."""
 
     def receive(self, text: str, now_ms: int) -> bool:
-        """Answers one request; this exchange never hangs up because of one."""
-        self._rest.advance(now_ms)
+        """Takes one request, to answer it soon; this exchange never hangs up because of one."""
+        self._answers.submit(now_ms, lambda at_ms: self._handle(text, at_ms))
+        return True
+
+    def _handle(self, text: str, now_ms: int) -> None:
         request = parsed(text)
         if isinstance(request, str):
             request = {}
@@ -72,7 +75,6 @@ class OrderEntrySession:
         if str(request.get("op", "")).startswith("order."):
             answer["header"] = {**header, **self._rest.usage(now_ms)}
         self._say(request, answer)
-        return True
 
     def _act(self, request: Json, now_ms: int, header: dict[str, str]) -> Json:
         op = request.get("op")
@@ -95,7 +97,7 @@ class OrderEntrySession:
     def _log_on(self, request: Json, now_ms: int) -> Json:
         if self._is_known:
             raise Fail(20001)
-        log_on(request.get("args"), self._keys, now_ms)
+        log_on(request.get("args"), self._rest.keys, now_ms)
         self._is_known = True
         return {"retCode": 0, "retMsg": "OK"}
 

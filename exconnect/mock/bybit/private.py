@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from exconnect.mock.keys import Keys
+    from exconnect.mock.later import Later
     from exconnect.mock.world import Happened, World
 
     from .shapes import Json
@@ -32,11 +33,18 @@ class PrivateSession:
     counts_frames = False
 
     def __init__(
-        self, world: World, keys: Keys, outbox: Callable[[str], None], conn_id: str, idle_within: float
+        self,
+        world: World,
+        keys: Keys,
+        answers: Later,
+        outbox: Callable[[str], None],
+        conn_id: str,
+        idle_within: float,
     ) -> None:
         self.idle_within = idle_within
         self._world = world
         self._keys = keys
+        self._answers = answers
         self._outbox = outbox
         self._conn_id = conn_id
         self._is_known = False
@@ -56,11 +64,15 @@ class PrivateSession:
     # Requests
 
     def receive(self, text: str, now_ms: int) -> bool:
-        """Answers one request; this exchange never hangs up because of one."""
+        """Takes one request, to answer it soon; this exchange never hangs up because of one."""
+        self._answers.submit(now_ms, lambda at_ms: self._handle(text, at_ms))
+        return True
+
+    def _handle(self, text: str, now_ms: int) -> None:
         request = parsed(text)
         if isinstance(request, str):
             self._answer({}, request, success=False)
-            return True
+            return
         op = request.get("op")
         if op == "ping":
             echoed = {name: request[name] for name in ("req_id",) if name in request}
@@ -71,7 +83,6 @@ class PrivateSession:
             self._subscriptions(request, is_wanted=op == "subscribe")
         else:
             self._answer(request, "error:invalid op", success=False)
-        return True
 
     def _log_on(self, request: Json, now_ms: int) -> None:
         try:

@@ -57,7 +57,7 @@ class Rest:
         self._world = world
         self._intake = intake
         self._hub = hub
-        self._keys = keys
+        self.keys = keys
         self.advance = advance
         self.address = Ban(Rolling(*self._chosen.get("ip", IP_LIMIT)), BAN_MS, world.record.violation)
         self._quotas: dict[str, Quota] = {}
@@ -111,7 +111,7 @@ class Rest:
         params.numbers(self._look_for_exponents)
         call = self.call(params, now_ms, arrival.operation)
         if endpoint.is_signed:
-            call.api_key = authenticate(request, self._keys, now_ms)
+            call.api_key = authenticate(request, self.keys, now_ms)
             self.take(endpoint, call, headers)
         result = endpoint.handler(call)
         return envelope(0, "OK", result, call.extra, now_ms)

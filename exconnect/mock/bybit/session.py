@@ -13,6 +13,8 @@ from .streams import Hub, Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exconnect.mock.later import Later
+
     from .shapes import Json
     from .streams import Topic
 
@@ -27,14 +29,17 @@ class MarketSession:
     counts_frames = False
     idle_within = 600.0
 
-    def __init__(self, hub: Hub, outbox: Callable[[str], None], conn_id: str) -> None:
+    def __init__(self, hub: Hub, answers: Later, outbox: Callable[[str], None], conn_id: str) -> None:
         self._hub = hub
+        self._answers = answers
+        self._is_open = True
         self._outbox = outbox
         self._conn_id = conn_id
         self._names: dict[str, None] = {}
 
     def close(self) -> None:
         """The socket is gone."""
+        self._is_open = False
         for name in self._names:
             self._hub.remove(self._outbox, name)
         self._names.clear()
@@ -43,11 +48,17 @@ class MarketSession:
         """This exchange says nothing before it hangs up."""
 
     def receive(self, text: str, now_ms: int) -> bool:
-        """Answers one control message; this exchange never hangs up because of one."""
+        """Takes one control message, to answer it soon; this exchange never hangs up because of one."""
+        self._answers.submit(now_ms, lambda at_ms: self._handle(text, at_ms))
+        return True
+
+    def _handle(self, text: str, now_ms: int) -> None:
+        if not self._is_open:
+            return
         request = parsed(text)
         if isinstance(request, str):
             self._say({"success": False, "ret_msg": request, "conn_id": self._conn_id, "req_id": "", "op": ""})
-            return True
+            return
         op = request.get("op")
         if op == "ping":
             self._answer(request, "pong")
@@ -55,7 +66,6 @@ class MarketSession:
             self._subscriptions(request, str(op), now_ms)
         else:
             self._answer(request, "error:invalid op", success=False)
-        return True
 
     def _subscriptions(self, request: Json, op: str, now_ms: int) -> None:
         names = request.get("args")

@@ -99,9 +99,9 @@ class Hub:
     def add(self, outbox: Callable[[str], None], topic: Topic, now_ms: int) -> None:
         """From now on; books and tickers begin with what they are."""
         self._now_ms = max(self._now_ms, now_ms)
+        self.flush(topic.market, now_ms)
         kept = self._topics.setdefault(topic.name, topic)
         if topic.kind == "book":
-            self.flush(topic.market, now_ms)
             if kept.depth == 1:
                 kept.shown_ms = now_ms
             first = kept.shown = self._snapshot(kept, now_ms)

@@ -72,8 +72,9 @@ def cancel_all(call: Call) -> Json:
     if kind not in CANCEL_FILTERS:
         raise Fail(170201)
     markets = call.params.chosen()
-    targets = [_target(call, order.id) for order in call.world.engine.open_orders(USER) if order.market in markets]
-    chosen = [target for target in targets if target is not None and target.kind == kind]
+    numbers = [order.id for order in call.world.engine.open_orders(USER)] + call.intake.on_their_way()
+    targets = [target for number in numbers if (target := _target(call, number))]
+    chosen = [target for target in targets if target.kind == kind and target.wish.market in markets]
     for target in chosen:
         call.intake.cancel(target.number, call.now_ms)
     return {"list": [target.ids for target in chosen], "success": "1"}
