@@ -138,7 +138,12 @@ def measured(script: str, python: str, arguments: Sequence[str]) -> dict[str, An
     Raises:
         RuntimeError: it failed; the last lines of its complaint.
     """
-    own = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    # No proxy between us and loopback, no setting of this shell that keeps Python from its compiled files.
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and not name.startswith("PYTHON")
+    }
     done = subprocess.run(
         [python, str(HERE / script), *arguments],
         capture_output=True,
