@@ -21,6 +21,7 @@ from exconnect.model.values import Money
 from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
+from exconnect.trading.intents import halted
 from exconnect.trading.queries import OrderView
 from exconnect.venue.plan import Plan, plan
 
@@ -150,13 +151,13 @@ class Client(AccountData):
 
     @property
     def journal(self) -> Path | None:
-        """Path of the journal; None: this version keeps none."""
-        return None
+        """Path of the journal; None for a client that cannot trade, or was told to keep none."""
+        return self._plan.journal
 
     @property
     def is_halted(self) -> bool:
         """Whether `halt()` is on."""
-        return self._open().account.switch.is_on
+        return self._open().account.intents.halt_state() is not None
 
     @property
     def closed(self) -> bool:
@@ -283,8 +284,8 @@ class Client(AccountData):
     def _place(self, command: PlaceOrder, timeout: float | None) -> Order:
         left = self._timeout(timeout)
         venue = self._trading()
-        if command.idempotency_key is not None:
-            raise ConfigurationError("idempotency_key needs a journal, which this version does not keep")
+        if command.idempotency_key is not None and self.journal is None:
+            raise ConfigurationError("idempotency_key needs a journal: do not say journal=None")
         self._check_capabilities(command)
         return venue.commands.place(command, left)
 
@@ -379,12 +380,15 @@ class Client(AccountData):
     # ------------------------------------------------------------ safety, health, the rest
 
     def halt(self, reason: str = "") -> None:
-        """From now on places and amends raise `TradingHalted`; cancels go on."""
-        self._open().account.switch.halt(reason)
+        """From now on places and amends raise `TradingHalted`; cancels go on.
+
+        In every process that shares the journal, also after a restart; without a journal in this process alone.
+        """
+        self._open().account.intents.halt(reason)
 
     def resume(self) -> None:
         """End `halt()`."""
-        self._open().account.switch.resume()
+        self._open().account.intents.resume()
 
     def cancel_if_silent(self, after: float) -> DeadMansSwitch:
         """Cancel all orders unless `touch()` is called within `after` seconds."""
@@ -409,8 +413,9 @@ class Client(AccountData):
         self, method: str, path: str, params: dict[str, str], *, signed: bool, cost: int, timeout: float | None
     ) -> Any:
         venue = self._open() if method == "GET" else self._trading()
-        if method != "GET":
-            venue.account.switch.check()
+        halt = None if method == "GET" else venue.account.intents.halt_state()
+        if halt is not None:
+            raise halted(halt)
         if signed:
             venue.need_credentials()
         call = self._exchange.rest.raw(method, path, params, signed=signed, cost=cost, decode=decoded)

@@ -9,21 +9,19 @@ from decimal import Decimal
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
-from cachetools import LRUCache
-
 from exconnect.errors import (
     AmendRefused,
     ExchangeError,
     ExconnectError,
-    IntentConflict,
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
 )
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
+from exconnect.trading.intents import halted
 from exconnect.trading.reconcile import as_unknown, find_out, look
-from exconnect.trading.risk import KillSwitch, RiskCheck, RiskView, run_checks
+from exconnect.trading.risk import RiskCheck, RiskView, run_checks, take_back
 
 if TYPE_CHECKING:
     from exconnect.gateway import Attempt
@@ -31,10 +29,10 @@ if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.trading.desk import Deadline, Desk
+    from exconnect.trading.intents import IntentLog, Known
 
 T = TypeVar("T")
 
-_INTENTS = 100_000  # ids whose parameters are remembered
 _SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 _RECANCEL_S = 0.5
 _LOOKS_APART_S = 0.25
@@ -48,39 +46,47 @@ class Commands:
         self,
         desk: Desk,
         *,
-        switch: KillSwitch,
+        intents: IntentLog,
         checks: tuple[RiskCheck, ...],
         new_id: Callable[[], str],
+        keyed_id: Callable[[str], str],
         last_price: Callable[[Instrument, float], Decimal | None],
         balances: Callable[[], Balances],
     ) -> None:
         self._desk = desk
-        self._switch = switch
+        self._intents = intents
         self._checks = checks
         self._new_id = new_id
+        self._keyed_id = keyed_id
         self._last_price = last_price
         self._balances = balances
-        self._intents: LRUCache[str, PlaceOrder] = LRUCache(_INTENTS)
-        self._lock = desk.env.lock()
+        self._is_recovered = False
 
     # ------------------------------------------------------------ place
 
     def place(self, command: PlaceOrder, timeout: float) -> Order:
         """Send an order once, and give what is known of it; see `Client.place_order`."""
         deadline = self._desk.deadline(timeout)
+        self._first(deadline)
         instrument = self._admit(command, deadline)
-        client_order_id = command.client_order_id or self._new_id()
-        known = self._bind(client_order_id, command)
+        order = _pending(self._desk.exchange, command, self._id(command), self._desk.env.wall())
+        known = self._intents.intend(order, command)
         if known is not None:
+            take_back(self._checks, command)  # nothing leaves
             return self._again(known, instrument, deadline)
-        order = self._desk.orders.apply(_pending(self._desk.exchange, command, client_order_id, self._desk.env.wall()))
-        return self._send(command, order, instrument, deadline)
+        return self._send(command, self._desk.orders.apply(order), instrument, deadline)
+
+    def _id(self, command: PlaceOrder) -> str:
+        if command.idempotency_key is not None:
+            return self._keyed_id(command.idempotency_key)
+        return command.client_order_id or self._new_id()
 
     def validate(self, command: PlaceOrder, timeout: float) -> Order:
         """Every check here and the exchange's own test call; nothing is placed."""
         deadline = self._desk.deadline(timeout)
         instrument = self._admit(command, deadline)
-        client_order_id = command.client_order_id or self._new_id()
+        take_back(self._checks, command)
+        client_order_id = self._id(command)
         self._desk.call(self._desk.rest.validate_order(command, instrument, client_order_id), deadline.left)
         order = _pending(self._desk.exchange, command, client_order_id, self._desk.env.wall())
         return replace(order, status=OrderStatus.NEVER_SENT)
@@ -88,7 +94,9 @@ class Commands:
     def _admit(self, command: PlaceOrder, deadline: Deadline) -> Instrument:
         instrument = self._desk.instrument(command.symbol, deadline.left)
         instrument.check(command)
-        self._switch.check()
+        halt = self._intents.halt_state()
+        if halt is not None:
+            raise halted(halt)
         if self._checks:
             run_checks(self._checks, command, self._view(command, instrument, deadline))
         return instrument
@@ -100,30 +108,26 @@ class Commands:
         orders = self._desk.orders.open()
         return RiskView(instrument, orders, self._balances(), self._desk.env.wall(), price)
 
-    def _bind(self, client_order_id: str, command: PlaceOrder) -> Order | None:
-        """The order that this id stands for already, None if it is new (or nothing of it was ever sent)."""
-        with self._lock:
-            before = self._intents.setdefault(client_order_id, command)
-        if before is command:
-            return None
-        if before != command:
-            message = f"client order id {client_order_id} was used for another order: {before}"
-            raise IntentConflict(message, {"client_order_id": client_order_id, "symbol": command.symbol})
-        known = self._desk.orders.get(client_order_id)
-        return None if known is None or known.status is OrderStatus.NEVER_SENT else known
+    def _again(self, known: Known, instrument: Instrument, deadline: Deadline) -> Order:
+        """The same wish once more: nothing is sent, what became of the first is told."""
+        order = self._desk.orders.apply(known.order)
+        if not order.is_definite:
+            # In flight in another thread or process, or without an answer: it may turn up at any moment.
+            order = self._found_or_recorded(order, instrument, deadline)
+        return self._told(order, instrument).raise_for_status()
 
-    def _again(self, known: Order, instrument: Instrument, deadline: Deadline) -> Order:
-        if not known.is_definite:
-            known = find_out(self._desk, known, instrument, deadline)
-        return self._told(known, instrument).raise_for_status()
+    def _found_or_recorded(self, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
+        order = find_out(self._desk, order, instrument, deadline)
+        recorded = None if order.is_definite else self._intents.get(order.client_order_id)
+        return order if recorded is None else self._desk.orders.apply(recorded)
 
     def _send(self, command: PlaceOrder, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
         call = self._desk.rest.place_order(command, instrument, order.client_order_id)
         sent = False
 
-        def before_send(_: Attempt) -> None:
+        def before_send(attempt: Attempt) -> None:
             nonlocal sent
-            self._switch.check()  # somebody may have halted while this order waited for its turn
+            self._intents.attempt(order.client_order_id, attempt)
             sent = True
 
         try:
@@ -136,6 +140,7 @@ class Commands:
             self._desk.orders.apply(_rejected(order, error))
             raise
         except ExconnectError:
+            take_back(self._checks, command)
             self._desk.orders.apply(replace(order, status=OrderStatus.NEVER_SENT))
             raise
         except BaseException:
@@ -146,7 +151,7 @@ class Commands:
 
     def _told(self, order: Order, instrument: Instrument) -> Order:
         """The order, or the honest error when its fate is still open."""
-        if order.status is not OrderStatus.UNKNOWN:
+        if order.status not in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW):
             return order
         raise self._unknown(order, instrument, "place_order")
 
@@ -174,6 +179,7 @@ class Commands:
     def amend(self, amend: AmendOrder, timeout: float) -> Order:
         """Change an open order, in place where the exchange can; see `Client.amend_order`."""
         deadline = self._desk.deadline(timeout)
+        self._first(deadline)
         client_order_id, symbol, known = self._desk.place_of(amend.order, amend.symbol)
         instrument = self._desk.instrument(symbol, deadline.left)
         order = known if known is not None and known.order_id else self._fetch(client_order_id, instrument, deadline)
@@ -198,7 +204,9 @@ class Commands:
         return self._desk.orders.apply(replace(changed, client_order_id=client_order_id))
 
     def _refuse_if_halted(self, _: Attempt) -> None:
-        self._switch.check()
+        halt = self._intents.halt_state()
+        if halt is not None:
+            raise halted(halt)
 
     def _amend_outcome(self, order: Order, amend: AmendOrder, instrument: Instrument, deadline: Deadline) -> Order:
         # The values are absolute: the order itself tells whether they arrived.
@@ -222,9 +230,13 @@ class Commands:
             raise AmendRefused(message, {"client_order_id": old.client_order_id, "symbol": old.symbol})
         new_id = call.client_order_id or ""
         new = _pending(self._desk.exchange, command, new_id, self._desk.env.wall())
-        new = self._desk.orders.apply(replace(new, replaces=old.client_order_id))
+        new = replace(new, replaces=old.client_order_id)
+        self._intents.intend(new, command)
+        new = self._desk.orders.apply(new)
         try:
-            placed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
+            placed = self._desk.gateway.execute(
+                call, deadline.left * _SENDING, lambda attempt: self._intents.attempt(new_id, attempt)
+            )
         except OutcomeUnknown:
             self._desk.orders.apply(as_unknown(new))
             look(self._desk, old, instrument, deadline)
@@ -356,11 +368,28 @@ class Commands:
     def recover(self, timeout: float) -> list[Order]:
         """Find out what became of every order without an answer; each as it is known at the end."""
         deadline = self._desk.deadline(timeout)
-        unknown = [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]
+        self._take_over()
         return [
             find_out(self._desk, order, self._desk.instrument(order.symbol, max(deadline.left, 0.001)), deadline)
-            for order in unknown
+            for order in self._unanswered()
         ]
+
+    def _first(self, deadline: Deadline) -> None:
+        """Before the first order of this process: look once for what dead ones left behind; wait for none of it."""
+        if self._is_recovered:
+            return
+        self._take_over()
+        self._is_recovered = True
+        for order in self._unanswered():
+            look(self._desk, order, self._desk.instrument(order.symbol, max(deadline.left, 0.001)), deadline)
+
+    def _take_over(self) -> None:
+        self._intents.take_over()
+        for order in self._intents.orders(only_open=True):
+            self._desk.orders.apply(order)
+
+    def _unanswered(self) -> list[Order]:
+        return [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]
 
     # ------------------------------------------------------------ several
 

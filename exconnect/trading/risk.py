@@ -13,18 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from exconnect.errors import InvalidArgument, InvalidType, RiskRejected, TradingHalted
+from exconnect.errors import InvalidArgument, InvalidType, RiskRejected
 from exconnect.model.account import Balance
 from exconnect.model.enums import MarketType, Side
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.model.values import Money, plain, positive
-
-if TYPE_CHECKING:
-    from exconnect.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,39 +241,3 @@ class ReduceOnly:
         if view.instrument.market is MarketType.SPOT:
             return None if order.side is Side.SELL else "only sells reduce what is held"
         return None if order.reduce_only else "reduce_only=True is required"
-
-
-class KillSwitch:
-    """Whether trading is halted, for everything that shares an account in this process."""
-
-    def __init__(self, env: Environment) -> None:
-        self._env = env
-        self._halted: tuple[str, datetime] | None = None
-
-    @property
-    def is_on(self) -> bool:
-        """Whether places and amends are refused now."""
-        return self._halted is not None
-
-    def halt(self, reason: str) -> None:
-        """From now on places and amends are refused; cancels go on."""
-        self._halted = (reason, self._env.wall())
-
-    def resume(self) -> None:
-        """Places and amends are allowed again."""
-        self._halted = None
-
-    def check(self) -> None:
-        """Let pass, or refuse.
-
-        Raises:
-            TradingHalted: `halt()` is on.
-        """
-        halted = self._halted
-        if halted is not None:
-            reason, since = halted
-            words = f" ({reason})" if reason else ""
-            details = {"check": "halt", "reason": reason, "since": since.isoformat()}
-            raise TradingHalted(
-                f"trading is halted{words} since {since:%Y-%m-%d %H:%M:%S} UTC: resume() ends it", details
-            )

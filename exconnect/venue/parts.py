@@ -12,7 +12,7 @@ import threading
 import weakref
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import TTLCache
@@ -32,13 +32,16 @@ from exconnect.runtime.jobs import Jobs
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
 from exconnect.trading.instruments import Instruments
+from exconnect.trading.intents import IntentLog, Intents
+from exconnect.trading.journal import Journal
 from exconnect.trading.orders import OrderStore
 from exconnect.trading.queries import AccountQueries
-from exconnect.trading.risk import KillSwitch
 from exconnect.trading.watchers import Watchers
 from exconnect.transport.http import Http
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Exchange, Listing
@@ -64,9 +67,12 @@ class Host:
 class Account:
     """What everything in the process shares that trades for one account."""
 
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, env: Environment, journal: Path | None, durability: str) -> None:
+        self.journal = journal
+        self.users = 0  # clients that are open; the last one to close takes it from the registry
         self.orders = OrderStore(env)
-        self.switch = KillSwitch(env)
+        self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
+        self.orders.listen(self.intents.record)
 
 
 @dataclass(slots=True)
@@ -123,10 +129,24 @@ class Venue:
         place = (what.exchange.name, what.endpoints)
         with shared.lock:
             host = shared.hosts.get(place) or Host(what.exchange, self.env, what.settings.budget_share)
-            account = shared.accounts.get((*place, what.account)) or Account(self.env)
+            account = shared.accounts.get((*place, what.account))
+            if account is None:
+                account = Account(self.env, what.journal, what.settings.durability)
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
+        if account.journal != what.journal:
+            text = f"clients of one account in one process share one journal: {account.journal}, not {what.journal}"
+            raise ConfigurationError(text, {"exchange": what.exchange.name})
+        account.users += 1
         return host, account
+
+    def _leave(self) -> None:
+        shared, what = _process(), self.plan
+        place = (what.exchange.name, what.endpoints, what.account)
+        with shared.lock:
+            self.account.users -= 1
+            if not self.account.users and shared.accounts.get(place) is self.account:
+                del shared.accounts[place]
 
     def need_credentials(self) -> Credentials:
         """The credentials.
@@ -190,15 +210,22 @@ class Venue:
     @cached_property
     def commands(self) -> Commands:
         """The write path."""
-        ids = ClientOrderIds(self.env, self.plan.account)
         return Commands(
             self.desk,
-            switch=self.account.switch,
+            intents=self.account.intents,
             checks=self.plan.settings.risk,
-            new_id=ids.next,
+            new_id=self._new_id,
+            keyed_id=partial(ClientOrderIds.from_key, self.plan.account),
             last_price=self.last_price,
             balances=self._balances,
         )
+
+    @cached_property
+    def _ids(self) -> ClientOrderIds:
+        return ClientOrderIds(self.env, self.plan.account, self.account.intents.next_epoch())
+
+    def _new_id(self) -> str:
+        return self._ids.next()
 
     @cached_property
     def watchers(self) -> Watchers:
@@ -232,7 +259,7 @@ class Venue:
         uses = self.host.limiter.uses(self.plan.account, self.server_now_ms())
         parts = {name: PartHealth(*part) for name, part in self.gateway.parts().items()}
         can_read, can_place = (parts[name].state != "open" if name in parts else True for name in ("reads", "place"))
-        halted, keyed = self.account.switch.is_on, self.plan.credentials is not None
+        halted, keyed = self.account.intents.halt_state() is not None, self.plan.credentials is not None
         can_place = can_place and can_read and keyed and not halted and not self.plan.settings.read_only
         return Health(
             ok=can_read and (can_place or not keyed),
@@ -256,3 +283,4 @@ class Venue:
             self.account.orders.forget(self.watchers.tell)
             self.watchers.close()
         self.http.close()
+        self._leave()

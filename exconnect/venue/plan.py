@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from exconnect.config import ENVIRONMENTS, PREFIX, Credentials, Endpoints, Settings, has_credentials
 from exconnect.errors import ConfigurationError
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from exconnect.protocol.exchange import Exchange
 
 __all__ = ["Plan", "available", "plan"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")  # in a file name
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Plan:
     endpoints: Endpoints
     environment: str  # live, testnet, demo, or the REST base URL
     credentials: Credentials | None
+    state_dir: Path
 
     @property
     def account(self) -> str:
@@ -32,6 +38,17 @@ class Plan:
         if self.settings.account is not None:
             return self.settings.account
         return "public" if self.credentials is None else self.credentials.account
+
+    @property
+    def journal(self) -> Path | None:
+        """The journal's file; None for a client that cannot trade, or was told to keep none."""
+        chosen = self.settings.journal
+        if chosen is None or self.credentials is None or self.settings.read_only:
+            return None
+        if chosen != "auto":
+            return Path(chosen)
+        host = urlsplit(self.endpoints.rest).netloc
+        return self.state_dir / (_UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal")
 
 
 def plan(settings: Settings) -> Plan:
@@ -53,8 +70,20 @@ def plan(settings: Settings) -> Plan:
         chosen = chosen.endpoints
     if credentials is None and has_credentials(exchange.name):
         credentials = Credentials.from_env(exchange.name)
+    state_dir = _state_dir()
+    if _is_mock(settings.environment):
+        state_dir = Path(settings.environment.state_dir)
     endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
-    return Plan(settings, exchange, endpoints, name, credentials)
+    return Plan(settings, exchange, endpoints, name, credentials, state_dir)
+
+
+def _state_dir() -> Path:
+    chosen = os.environ.get(f"{PREFIX}STATE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_state_path
+
+    return user_state_path("exconnect")
 
 
 def _is_mock(environment: Any) -> bool:

@@ -51,7 +51,7 @@ TABLE = [
     (place(*BUY, price="59000", quote_quantity="100"), InvalidOrder, "not both"),
     (place(*BUY, price="59000", client_order_id="has space"), InvalidArgument, "1 to 36 letters"),
     (place(*BUY, price="59000", reduce_only=True), NotSupported, "perpetuals"),
-    (place(*BUY, price="59000", idempotency_key="row-7"), ConfigurationError, "idempotency_key needs a journal"),
+    (place(*BUY, price="59000", idempotency_key=""), InvalidArgument, "idempotency_key must have 1 to 256 characters"),
     (place(*BUY, price="59000", timeout=0), InvalidArgument, "timeout must be above 0"),
     (lambda c: c.fetch_candles("BTC/USDT", start=datetime(2026, 1, 1)), InvalidArgument, "without a zone"),
     (lambda c: c.fetch_candles("BTC/USDT", start=1.5), InvalidType, "start must be an aware datetime"),
@@ -134,3 +134,11 @@ def test_private_calls_without_a_key_name_the_variables(mock):
             with pytest.raises(ConfigurationError, match="EXCONNECT_BINANCE_API_KEY"):
                 call()
     assert mock.ledger.requests == []
+
+
+def test_an_idempotency_key_without_a_journal(mock):
+    with (
+        Client("binance", environment=mock, journal=None) as client,
+        pytest.raises(ConfigurationError, match="idempotency_key needs a journal"),
+    ):
+        client.place_order(*BUY, price="59000", idempotency_key="row-7")

@@ -1,0 +1,157 @@
+"""What is promised about every order that somebody wants: one id, one meaning, at most one order.
+
+`trading.journal.Journal` keeps the promise on disk, for all processes of an account and beyond their end.
+`Intents` keeps it in memory, for this process alone: it is what `journal=None` asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from cachetools import LRUCache
+
+from exconnect.errors import IntentConflict, TradingHalted
+from exconnect.model.enums import OrderStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exconnect.environment import Environment
+    from exconnect.gateway import Attempt
+    from exconnect.model.order import Order, PlaceOrder
+
+_KEPT = 100_000
+
+
+class Known(NamedTuple):
+    """An intent that was there already: its newest snapshot, and whether another process is at it."""
+
+    order: Order
+    is_in_flight: bool
+
+
+class Halt(NamedTuple):
+    """Since when trading is halted, and why."""
+
+    reason: str
+    since: datetime
+
+
+class IntentLog(Protocol):
+    """Where intents are kept."""
+
+    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
+        """Keep a wish, and give None; or what is known, if its id stands for the same wish already."""
+
+    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
+        """Keep what is about to leave; what this raises means that nothing is sent."""
+
+    def record(self, order: Order) -> None:
+        """The newest snapshot."""
+
+    def get(self, client_order_id: str) -> Order | None:
+        """The newest snapshot, None if it is no intent."""
+
+    def orders(self, *, only_open: bool = False) -> list[Order]:
+        """All intents that are kept, or those that are not over."""
+
+    def take_over(self) -> list[Order]:
+        """Open orders of processes that are gone."""
+
+    def halt(self, reason: str) -> None:
+        """From now on no attempt is kept."""
+
+    def resume(self) -> None:
+        """End it."""
+
+    def halt_state(self) -> Halt | None:
+        """Since when and why, None if trading goes on."""
+
+    def next_epoch(self) -> int:
+        """A number that sets this process's ids apart."""
+
+
+def conflict(order: Order) -> IntentConflict:
+    """The error for one id with two meanings."""
+    message = f"client order id {order.client_order_id} stands for an order with other parameters: use a new id or key"
+    return IntentConflict(message, {"client_order_id": order.client_order_id, "symbol": order.symbol})
+
+
+def halted(halt: Halt) -> TradingHalted:
+    """The error while trading is halted."""
+    words = f" ({halt.reason})" if halt.reason else ""
+    details = {"check": "halt", "reason": halt.reason, "since": halt.since.isoformat()}
+    return TradingHalted(
+        f"trading is halted{words} since {halt.since:%Y-%m-%d %H:%M:%S} UTC: resume() ends it", details
+    )
+
+
+class Intents:
+    """Intents of this process, in memory."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+        self._lock = env.lock()
+        self._kept: LRUCache[str, tuple[PlaceOrder, Order]] = LRUCache(_KEPT)
+        self._halt: Halt | None = None
+
+    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
+        """Keep a wish, and give None; or what is known. What was never sent may be sent now.
+
+        Raises:
+            IntentConflict: the id stands for an order with other parameters.
+        """
+        with self._lock:
+            kept = self._kept.get(order.client_order_id)
+            if kept is not None and kept[0] != command:
+                raise conflict(order)
+            if kept is not None and kept[1].status is not OrderStatus.NEVER_SENT:
+                return Known(kept[1], is_in_flight=False)
+            self._kept[order.client_order_id] = command, order
+            return None
+
+    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
+        """Refuse while trading is halted: somebody may have halted while the order waited for its turn.
+
+        Raises:
+            TradingHalted: it is.
+        """
+        if self._halt is not None:
+            raise halted(self._halt)
+
+    def record(self, order: Order) -> None:
+        """The newest snapshot of an intent."""
+        with self._lock:
+            kept = self._kept.get(order.client_order_id)
+            if kept is not None:
+                self._kept[order.client_order_id] = kept[0], order
+
+    def get(self, client_order_id: str) -> Order | None:
+        """The newest snapshot, None if it is no intent."""
+        with self._lock:
+            kept = self._kept.get(client_order_id)
+        return None if kept is None else kept[1]
+
+    def orders(self, *, only_open: bool = False) -> list[Order]:
+        """None that the order store does not have."""
+        return []
+
+    def take_over(self) -> list[Order]:
+        """None: what a dead process held in memory is gone with it."""
+        return []
+
+    def halt(self, reason: str) -> None:
+        """From now on no order of this process leaves."""
+        self._halt = Halt(reason, self._env.wall())
+
+    def resume(self) -> None:
+        """End it."""
+        self._halt = None
+
+    def halt_state(self) -> Halt | None:
+        """Since when and why, None if trading goes on."""
+        return self._halt
+
+    def next_epoch(self) -> int:
+        """Zero: nothing counts the processes."""
+        return 0

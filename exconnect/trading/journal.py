@@ -1,0 +1,335 @@
+"""The write-ahead journal: what was wanted, what was sent, what became of it.
+
+No byte of an order leaves before its intent and its attempt are committed here. The attempt is one conditional
+insert: the intent is still this process's, the process was not taken for dead, and trading is not halted; without
+the row nothing is sent. A process that slept through its own takeover, or through `halt()`, therefore sends nothing.
+
+One SQLite file per host and account, shared by any number of processes. Each takes an epoch of its own; whoever
+finds the epoch of a dead process takes it over: intents without an attempt were never sent, attempts without an
+outcome are unknown. Committed rows survive `kill -9`; with `durability="power"` also a power cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exconnect.errors import JournalUnavailable, OrderRejected
+from exconnect.model.enums import OrderStatus
+from exconnect.model.order import Order, PlaceOrder
+from exconnect.runtime import process
+from exconnect.trading.intents import Halt, Known, conflict, halted
+
+if TYPE_CHECKING:
+    from exconnect.environment import Environment
+    from exconnect.gateway import Attempt
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epoch (
+    epoch INTEGER PRIMARY KEY, process TEXT NOT NULL, started_ms INTEGER NOT NULL, retired_ms INTEGER);
+CREATE TABLE IF NOT EXISTS intent (
+    client_order_id TEXT PRIMARY KEY, digest TEXT NOT NULL, epoch INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    snapshot BLOB NOT NULL, is_done INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempt (
+    client_order_id TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL, operation TEXT NOT NULL,
+    timestamp_ms INTEGER, recv_window_ms INTEGER, expires_ms INTEGER, host TEXT NOT NULL, params BLOB NOT NULL,
+    outcome TEXT, PRIMARY KEY (client_order_id, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
+"""
+_INTENT = """
+INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
+_ATTEMPT = """
+INSERT INTO attempt
+SELECT :id, (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE client_order_id = :id), :epoch, :operation,
+       :timestamp, :window, :expires, :host, :params, NULL
+WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoch)
+  AND EXISTS (SELECT 1 FROM epoch WHERE epoch = :epoch AND retired_ms IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
+"""
+_BUSY_S = 0.25  # a place does not wait longer for another process's commit
+_SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+
+_inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
+
+
+class Journal:
+    """The journal of one account, for all threads of a process. Making one opens nothing."""
+
+    def __init__(self, path: Path, env: Environment, *, durability: str = "process") -> None:
+        self.path = path
+        self._env = env
+        self._synchronous = _SYNCHRONOUS[durability]
+        self._local = threading.local()
+        self._epochs: dict[int, int] = {}  # by process id
+        self._halted_here: Halt | None = None  # this process obeys also when the file cannot be written
+
+    # ------------------------------------------------------------ intents
+
+    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
+        """Write a wish down, and give None; or what is known, if its id stands here already.
+
+        What was never sent is this process's to send now, under the same id.
+
+        Raises:
+            IntentConflict: the id stands for an order with other parameters.
+            JournalUnavailable: it cannot be written.
+        """
+        digest, packed = _digest(command), _packed(order)
+        with self._reading() as db:
+            values = (order.client_order_id, digest, self._epoch(db), self._env.wall_ms(), packed)
+            if db.execute(_INTENT, values).rowcount:
+                return None
+        return self._bound(order, digest, packed)
+
+    def _bound(self, order: Order, digest: str, packed: bytes) -> Known | None:
+        with self._writing() as db:
+            mine, where = self._epoch(db), (order.client_order_id,)
+            row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
+            if row[0] != digest:
+                raise conflict(order)
+            known = _unpacked(row[2])
+            if known.status is not OrderStatus.NEVER_SENT:
+                return Known(known, known.status is OrderStatus.PENDING_NEW and row[1] != mine)
+            db.execute(
+                "UPDATE intent SET epoch = ?, snapshot = ?, is_done = 0 WHERE client_order_id = ?",
+                (mine, packed, order.client_order_id),
+            )
+            return None
+
+    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
+        """Write down what is about to leave; without this row nothing is sent.
+
+        Raises:
+            TradingHalted: somebody halted trading.
+            JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
+        """
+        with self._reading() as db:
+            row = {
+                "id": client_order_id,
+                "epoch": self._epoch(db),
+                "operation": attempt.operation,
+                "timestamp": attempt.timestamp_ms,
+                "window": attempt.recv_window_ms,
+                "expires": attempt.expires_ms,
+                "host": attempt.host,
+                "params": msgspec.json.encode(attempt.params),
+            }
+            if db.execute(_ATTEMPT, row).rowcount:
+                return
+            halt = _halt(db)
+        if halt is not None:
+            raise halted(halt)
+        message = "this process was taken for dead and its orders were handed over: the order was not sent"
+        raise JournalUnavailable(message, {"client_order_id": client_order_id})
+
+    def record(self, order: Order) -> None:
+        """The newest snapshot of an intent. Never raises: what it holds can be found out again."""
+        with suppress(JournalUnavailable), self._reading() as db:
+            db.execute(
+                "UPDATE intent SET snapshot = ?, is_done = ? WHERE client_order_id = ?",
+                (_packed(order), order.is_done, order.client_order_id),
+            )
+
+    def get(self, client_order_id: str) -> Order | None:
+        """The newest snapshot that was recorded, by whatever process."""
+        with self._reading() as db:
+            row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (client_order_id,)).fetchone()
+        return None if row is None else _unpacked(row[0])
+
+    def orders(self, *, only_open: bool = False) -> list[Order]:
+        """All intents, or those that are not over; oldest first."""
+        where = "WHERE is_done = 0" if only_open else ""
+        with self._reading() as db:
+            rows = db.execute(f"SELECT snapshot FROM intent {where} ORDER BY created_ms").fetchall()  # noqa: S608
+        return [_unpacked(row[0]) for row in rows]
+
+    # ------------------------------------------------------------ processes that are gone
+
+    def take_over(self) -> list[Order]:
+        """Retire the epochs of dead processes; their orders that may have been sent, as `UNKNOWN`.
+
+        What they had not begun to send is `NEVER_SENT` from the same moment on.
+        """
+        with self._writing() as db:
+            mine = self._epoch(db)
+            rows = db.execute("SELECT epoch, process FROM epoch WHERE retired_ms IS NULL AND epoch <> ?", (mine,))
+            dead = [epoch for epoch, who in rows.fetchall() if not process.is_alive(who)]
+            orders: list[Order] = []
+            for epoch in dead:
+                db.execute("UPDATE epoch SET retired_ms = ? WHERE epoch = ?", (self._env.wall_ms(), epoch))
+                orders += self._inherit(db, epoch, mine)
+            return orders
+
+    @staticmethod
+    def _inherit(db: sqlite3.Connection, epoch: int, mine: int) -> list[Order]:
+        rows = db.execute(
+            "SELECT snapshot, EXISTS (SELECT 1 FROM attempt a WHERE a.client_order_id = i.client_order_id"
+            " AND a.epoch = i.epoch) FROM intent i WHERE epoch = ? AND is_done = 0",
+            (epoch,),
+        ).fetchall()
+        found: list[Order] = []
+        for snapshot, was_attempted in rows:
+            order = _unpacked(snapshot)
+            if order.status is OrderStatus.PENDING_NEW:
+                order = replace(order, status=OrderStatus.UNKNOWN if was_attempted else OrderStatus.NEVER_SENT)
+            if order.is_open:
+                found.append(order)
+            db.execute(
+                "UPDATE intent SET epoch = ?, snapshot = ?, is_done = ? WHERE client_order_id = ?",
+                (mine, _packed(order), order.is_done, order.client_order_id),
+            )
+        return found
+
+    # ------------------------------------------------------------ the kill switch
+
+    def halt(self, reason: str) -> None:
+        """From now on no attempt is written, in whatever process."""
+        self._halted_here = Halt(reason, self._env.wall())
+        value = msgspec.json.encode((reason, self._halted_here.since.isoformat())).decode()
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
+
+    def resume(self) -> None:
+        """End it."""
+        self._halted_here = None
+        with self._writing() as db:
+            db.execute("DELETE FROM meta WHERE name = 'halt'")
+
+    def halt_state(self) -> Halt | None:
+        """Since when and why, None if trading goes on."""
+        if self._halted_here is not None and not self.path.exists():
+            return self._halted_here
+        with self._reading() as db:
+            return _halt(db)
+
+    # ------------------------------------------------------------ the file
+
+    def verify(self) -> list[str]:
+        """What is wrong with the file: nothing, as a rule."""
+        with self._reading() as db:
+            problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            orphans = db.execute(
+                "SELECT client_order_id FROM attempt WHERE client_order_id NOT IN (SELECT client_order_id FROM intent)"
+            )
+            problems += [f"attempt without an intent: {row[0]}" for row in orphans]
+            for client_order_id, snapshot in db.execute("SELECT client_order_id, snapshot FROM intent"):
+                try:
+                    _unpacked(snapshot)
+                except msgspec.MsgspecError as error:
+                    problems.append(f"{client_order_id} cannot be read: {error}")
+        return problems
+
+    def next_epoch(self) -> int:
+        """This process's epoch, in its client order ids."""
+        with self._reading() as db:
+            return self._epoch(db)
+
+    def _epoch(self, db: sqlite3.Connection) -> int:
+        pid = os.getpid()
+        known = self._epochs.get(pid)
+        if known is not None:
+            return known
+        # Two threads may both draw one; the loser's stays unused, and is this process's too.
+        values = (process.identity(), self._env.wall_ms())
+        number = db.execute("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
+        return self._epochs.setdefault(pid, number)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            self._epoch(db)  # committed by itself: the transaction may be rolled back
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._connection()
+        except (sqlite3.Error, OSError) as error:
+            message = f"the journal {self.path} cannot be used ({error}): places are refused, cancels go on"
+            raise JournalUnavailable(message) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        found: tuple[int, sqlite3.Connection] | None = getattr(self._local, "found", None)
+        if found is not None and found[0] == os.getpid():
+            return found[1]
+        if found is not None:
+            _inherited.append(found[1])
+        db = self._opened()
+        self._local.found = os.getpid(), db
+        return db
+
+    def _opened(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        db.executescript(_SCHEMA)
+        return db
+
+
+def _halt(db: sqlite3.Connection) -> Halt | None:
+    row = db.execute("SELECT value FROM meta WHERE name = 'halt'").fetchone()
+    if row is None:
+        return None
+    reason, since = msgspec.json.decode(row[0])
+    return Halt(reason, datetime.fromisoformat(since))
+
+
+def _digest(command: PlaceOrder) -> str:
+    """Of what the order means; the id or key it was given under is not part of that."""
+    meaning = replace(command, client_order_id=None, idempotency_key=None)
+    return hashlib.blake2s(msgspec.json.encode(_normal(meaning), order="deterministic")).hexdigest()
+
+
+def _normal(command: PlaceOrder) -> dict[str, Any]:
+    values: dict[str, Any] = msgspec.to_builtins(command)
+    for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
+        value = getattr(command, name)
+        if value is not None:
+            values[name] = str(value.normalize())  # 0.10 and 0.1 are the same wish
+    return values
+
+
+_REJECTIONS: dict[str, type[OrderRejected]] = {cls.__name__: cls for cls in OrderRejected.__subclasses__()}
+
+
+def _packed(order: Order) -> bytes:
+    return msgspec.json.encode(order, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, OrderRejected):
+        return [type(value).__name__, value.message, value.details]
+    raise NotImplementedError(type(value))
+
+
+def _unpacked(snapshot: bytes) -> Order:
+    return msgspec.json.decode(snapshot, type=Order, dec_hook=_made)
+
+
+def _made(kind: type, value: Any) -> Any:
+    if kind is OrderRejected:
+        name, message, details = value
+        return _REJECTIONS.get(name, OrderRejected)(message, details)
+    raise NotImplementedError(kind)

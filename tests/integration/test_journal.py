@@ -1,0 +1,274 @@
+"""What the journal promises: one wish, at most one order, in whatever process, whatever ends it."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from exconnect import (
+    Client,
+    ConfigurationError,
+    InsufficientFunds,
+    IntentConflict,
+    JournalUnavailable,
+    OrderStatus,
+    OutcomeUnknown,
+    TradingHalted,
+    TransportError,
+)
+from exconnect.mock import MockExchange
+
+BUY = ("BTC/USDT", "buy", "0.01")
+
+
+@pytest.fixture
+def elsewhere(mock):
+    """Runs a script in a process of its own, with the mock's environment; gives its last line as JSON."""
+
+    def run(script, *, wait=True):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import json, os, sys\nfrom exconnect import *\n" + script],
+            env={**os.environ, **mock.env()},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if not wait:
+            return process
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        return json.loads(output.splitlines()[-1])
+
+    return run
+
+
+def test_the_file_is_private_and_in_its_place(client, mock):
+    assert client.journal.parent == mock.state_dir
+    client.place_order(*BUY, price="59000")
+    assert stat.S_IMODE(client.journal.stat().st_mode) == 0o600
+
+
+def test_reading_needs_no_journal(client):
+    client.fetch_balances()
+    client.fetch_ticker("BTC/USDT")
+    assert not client.journal.exists()
+
+
+def test_one_key_is_one_order_in_every_process(client, mock, elsewhere):
+    first = client.place_order(*BUY, price="59000", idempotency_key="row-7")
+    again = client.place_order("BTC/USDT", "BUY", "0.010", price="59000.00", idempotency_key="row-7")
+    script = """
+client = Client("binance")
+order = client.place_order("BTC/USDT", "buy", "0.01", price="59000", idempotency_key="row-7")
+print(json.dumps([order.client_order_id, order.order_id, order.status]))
+"""
+    there = elsewhere(script)
+
+    assert again.order_id == first.order_id
+    assert there == [first.client_order_id, first.order_id, "new"]
+    assert len(mock.ledger.orders()) == 1
+    with pytest.raises(IntentConflict):
+        client.place_order(*BUY, price="58000", idempotency_key="row-7")
+
+
+def test_a_key_outlives_its_order_and_its_client(client, mock):
+    order = client.place_order("BTC/USDT", "buy", "0.01", type="market", idempotency_key="row-8")
+    client.close()
+    with Client("binance", environment=mock) as later:
+        again = later.place_order("BTC/USDT", "buy", "0.01", type="market", idempotency_key="row-8")
+    assert again.status is OrderStatus.FILLED
+    assert again.order_id == order.order_id
+    assert {fill.id for fill in again.fills} == {fill.id for fill in order.fills}
+    assert len(mock.ledger.orders()) == 1
+
+
+def test_a_rejection_is_told_again(client, mock):
+    for _ in range(2):
+        with pytest.raises(InsufficientFunds) as caught:
+            client.place_order("BTC/USDT", "sell", "140", price="61000", idempotency_key="row-9")
+        assert caught.value.code == -2010
+    assert sum(request.operation == "place_order" for request in mock.ledger.requests) == 1
+
+
+def test_what_was_never_sent_is_sent_under_the_same_key(mock):
+    path, credentials = mock.state_dir / "j", mock.credentials()
+    with (
+        Client("binance", environment="http://127.0.0.1:9", credentials=credentials, journal=path) as away,
+        pytest.raises(TransportError),
+    ):
+        away.place_order(*BUY, price="59000", idempotency_key="row-10", timeout=1)
+    with Client("binance", environment=mock, journal=path) as client:
+        order = client.place_order(*BUY, price="59000", idempotency_key="row-10")
+    assert order.status is OrderStatus.NEW
+    assert len(mock.ledger.orders()) == 1
+
+
+def test_a_process_killed_between_send_and_answer_has_forgotten_nothing(client, mock, elsewhere):
+    fault = mock.faults.add("hang", on="place_order", at="after_accept", seconds=30)
+    script = """
+client = Client("binance")
+client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-1")
+"""
+    process = elsewhere(script, wait=False)
+    assert fault.wait(20)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    assert client.orders.get("mine-1") is None
+    client.place_order(*BUY, price="58000")
+
+    order = client.orders.get("mine-1")
+    assert order.status is OrderStatus.NEW
+    assert sum(o.client_order_id == "mine-1" for o in mock.ledger.orders()) == 1
+
+
+def test_a_process_killed_before_it_sent_has_sent_nothing(client, mock, elsewhere):
+    script = """
+import signal
+from exconnect.transport.http import Http
+client = Client("binance")
+client.fetch_balances(); client.fetch_instrument("BTC/USDT")
+journal = client._open().account.intents
+journal.attempt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-2")
+"""
+    process = elsewhere(script, wait=False)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGKILL
+
+    assert client.recover() == []
+    assert client.orders.get("mine-2") is None
+    order = client.place_order(*BUY, price="59000", client_order_id="mine-2")
+    assert order.status is OrderStatus.NEW
+    assert len(mock.ledger.orders()) == 1
+
+
+def test_an_order_that_stays_unknown_is_unknown_after_a_restart_too(client, mock, elsewhere):
+    script = """
+client = Client("binance")
+try:
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-3", timeout=2)
+except OutcomeUnknown as error:
+    print(json.dumps(error.client_order_id))
+"""
+    mock.faults.add("reset", on="place_order", at="before_accept")
+    assert elsewhere(script) == "mine-3"
+    unknown = client.recover(timeout=0.2)
+    assert [order.client_order_id for order in unknown] == ["mine-3"]
+    assert client.orders.unresolved() == unknown
+    with pytest.raises(OutcomeUnknown):
+        client.place_order(*BUY, price="59000", client_order_id="mine-3", timeout=0.5)
+    assert mock.ledger.orders() == []
+
+
+def test_halt_holds_in_every_process_and_after_a_restart(client, mock, elsewhere):
+    client.halt("enough")
+    script = """
+client = Client("binance")
+try:
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+except TradingHalted as error:
+    print(json.dumps([client.is_halted, error.reason]))
+"""
+    assert elsewhere(script) == [True, "enough"]
+    client.close()
+    with Client("binance", environment=mock) as later:
+        assert later.is_halted
+        later.resume()
+        assert not later.is_halted
+        assert later.place_order(*BUY, price="59000").is_open
+    assert len(mock.ledger.orders()) == 1
+
+
+def test_who_waits_for_budget_while_trading_is_halted_sends_nothing(client, mock, elsewhere, monkeypatch):
+    client.place_order(*BUY, price="58000")
+    gateway = client._open().gateway
+    acquire = gateway._acquire
+
+    def late(trip):
+        grant = acquire(trip)
+        if trip.call.operation == "place_order":
+            elsewhere('client = Client("binance"); client.halt("elsewhere"); print("1")')
+        return grant
+
+    monkeypatch.setattr(gateway, "_acquire", late)
+    with pytest.raises(TradingHalted, match="elsewhere"):
+        client.place_order(*BUY, price="59000", client_order_id="mine-4")
+    assert client.orders.get("mine-4").status is OrderStatus.NEVER_SENT
+    assert len(mock.ledger.orders()) == 1
+    monkeypatch.undo()
+    client.resume()
+    assert client.place_order(*BUY, price="59000", client_order_id="mine-4").status is OrderStatus.NEW
+
+
+def test_a_journal_that_cannot_be_written_refuses_places_and_lets_cancels_through(mock, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with Client("binance", environment=mock, journal=None) as before:
+        order = before.place_order(*BUY, price="59000")
+    with Client("binance", environment=mock, journal=blocked / "j") as client:
+        with pytest.raises(JournalUnavailable) as caught:
+            client.place_order(*BUY, price="59000")
+        assert caught.value.retryable
+        assert client.cancel_order(order).status is OrderStatus.CANCELED
+        assert client.fetch_open_orders() == []
+
+
+def test_a_journal_that_another_process_holds_refuses_soon(client):
+    import sqlite3
+
+    client.place_order(*BUY, price="58000")
+    other = sqlite3.connect(client.journal, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalUnavailable, match="locked"):
+        client.place_order(*BUY, price="59000")
+    other.execute("ROLLBACK")
+    other.close()
+    assert client.place_order(*BUY, price="59000").is_open
+
+
+def test_a_forked_child_writes_under_its_own_epoch(client, mock):
+    client.place_order(*BUY, price="58000")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            order = client.place_order(*BUY, price="57000", timeout=5)
+            os._exit(0 if order.status is OrderStatus.NEW else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    mine = client.place_order(*BUY, price="59000")
+    epochs = {order.client_order_id.split("-")[2] for order in mock.ledger.orders()}
+    assert len(epochs) == 2
+    assert mine.client_order_id.split("-")[2] in epochs
+    assert client._open().account.intents.verify() == []
+
+
+def test_another_journal_for_the_same_account(client, mock, tmp_path):
+    client.fetch_time()
+    with Client("binance", environment=mock, journal=tmp_path / "other") as other, pytest.raises(ConfigurationError):
+        other.fetch_time()
+
+
+def test_threads_share_one_journal(client, mock):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def place(number):
+        return client.place_order(*BUY, price=str(50_000 + number % 10), idempotency_key=f"key-{number % 10}")
+
+    with ThreadPoolExecutor(8) as pool:
+        orders = list(pool.map(place, range(40)))
+    assert len({order.client_order_id for order in orders}) == 10
+    assert len(mock.ledger.orders()) == 10
+
+
+def test_two_exchanges_two_files(mock):
+    with (
+        MockExchange("binance", seed=1, activity=0) as other,
+        Client("binance", environment=mock) as one,
+        Client("binance", environment=other) as two,
+    ):
+        assert one.journal != two.journal
