@@ -146,7 +146,11 @@ def _behind(items: list[T], seen: Any, mark: Callable[[T], Mark]) -> list[T]:
     marks, last = [mark(item) for item in items], (seen[0], seen[1])
     if last in marks:
         return items[marks.index(last) + 1 :]
-    return [item for item, key in zip(items, marks, strict=True) if key > last]
+    return [item for item, key in zip(items, marks, strict=True) if _rank(key) > _rank(last)]
+
+
+def _rank(mark: Mark) -> tuple[int, int, str]:
+    return mark[0], len(mark[1]), mark[1]  # ids that count, count beyond nine
 
 
 def begin(where: Where, left: int | None, **what: Any) -> State:

@@ -1,39 +1,57 @@
 """Pages: every item once, whatever breaks in between and wherever it is taken up again."""
 
-import pickle
+from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exconnect.errors import InvalidArgument, TransportError
-from exconnect.protocol.pages import Pages, resume
+from exconnect.model.enums import OrderStatus, OrderType, Side
+from exconnect.model.market import Candle, Trade
+from exconnect.model.order import Order
+from exconnect.protocol.pages import (
+    Page,
+    Pages,
+    begin,
+    gather,
+    mark_candle,
+    mark_item,
+    mark_order,
+    resume,
+    whole,
+)
+
+
+def mark(number):
+    """A hundred of them share a millisecond."""
+    return number // 100, str(number)
 
 
 class Numbers:
-    """An exchange that lists the numbers below `end`, `size` a page."""
+    """An exchange that lists the numbers below `end`, `size` a page; `gone` have left its memory."""
 
     def __init__(self, end, size=3):
         self.end = end
         self.size = size
+        self.gone = set()
         self.asked = []
         self.failures = []
 
-    def fetch(self, state):
-        self.asked.append(state["from"])
+    def ask(self, state, where):
+        self.asked.append(where["from"])
         if self.failures:
             raise self.failures.pop(0)
-        items = list(range(state["from"], min(state["from"] + self.size, self.end)))
-        return items, self.behind(state, items[-1]) if len(items) == self.size else None
-
-    @staticmethod
-    def behind(state, item):
-        return {**state, "from": item + 1}
+        items = list(range(where["from"], min(where["from"] + self.size, self.end)))
+        following = {"from": items[-1] + 1} if len(items) == self.size else None
+        return Page([item for item in items if item not in self.gone], following)
 
     def pages(self, limit=None, cursor=None):
-        state = {"from": 0, "left": limit} if cursor is None else resume("iter_numbers", cursor)
-        return Pages("iter_numbers", state, self.fetch, self.behind)
+        state = begin({"from": 0}, limit, symbol="N") if cursor is None else resume("iter_numbers", cursor)
+        return Pages("iter_numbers", state, self.ask, mark)
 
 
 def test_every_item_once_and_pages_when_they_are_needed():
@@ -76,9 +94,18 @@ def test_taken_up_again_anywhere_it_goes_on_right_behind(end, size, limit, stops
 
 def test_the_cursor_is_text_that_says_where_it_stands():
     pages = Numbers(7).pages(5)
-    assert pages.cursor == '["iter_numbers",{"from":0,"left":5}]'
+    assert pages.cursor == '["iter_numbers",{"symbol":"N","where":{"from":0},"seen":null,"left":5}]'
     next(pages)
-    assert pages.cursor == '["iter_numbers",{"from":1,"left":4}]'
+    assert pages.cursor == '["iter_numbers",{"symbol":"N","where":{"from":0},"seen":[0,"0"],"left":4}]'
+
+
+@pytest.mark.parametrize("stop", range(1, 12))
+def test_the_item_handed_out_last_may_be_gone_when_it_goes_on(stop):
+    numbers = Numbers(13, size=13)
+    pages = numbers.pages()
+    found = list(islice(pages, stop))
+    numbers.gone = {found[-1]}
+    assert list(numbers.pages(cursor=pages.cursor)) == list(range(stop, 13))
 
 
 def test_the_cursor_of_a_finished_one_finds_what_came_since():
@@ -107,14 +134,78 @@ def test_after_an_error_next_asks_for_the_same_page_again(broken):
 
 
 def test_an_empty_page_in_the_middle_is_no_end():
-    answers = iter([([], {"from": 5}), ([5], None)])
-    pages = Pages("iter_numbers", {"from": 0}, lambda state: next(answers), Numbers.behind)
-    assert list(pages) == [5]
+    answers = {0: Page([0], {"from": 3}), 3: Page([], {"from": 5}), 5: Page([5])}
+    pages = Pages("iter_numbers", begin({"from": 0}, None), lambda state, where: answers[where["from"]], mark)
+    assert list(pages) == [0, 5]
+    again = resume("iter_numbers", pages.cursor)
+    assert list(Pages("iter_numbers", again, lambda state, where: answers[where["from"]], mark)) == []
 
 
-def test_a_state_without_a_limit_has_none():
-    numbers = Numbers(7)
-    assert list(Pages("iter_numbers", {"from": 0}, numbers.fetch, numbers.behind)) == list(range(7))
+class TestWholePages:
+    """A page may come in parts, the newest first, and in two of them at once."""
+
+    PARTS = MappingProxyType(
+        {
+            "a": Page([5, 6], more={"at": "b"}, next={"at": "next"}),
+            "b": Page([3, 4, 5], more={"at": "c"}, next={"at": "next"}),
+            "c": Page([1, 2], next={"at": "next"}),
+            "next": Page([7]),
+        }
+    )
+
+    def ask(self, where):
+        return self.PARTS[where["at"]]
+
+    def test_it_is_put_together_ascending_and_each_item_once(self):
+        page = whole(self.ask, {"at": "a"}, lambda number: (number, str(number)))
+        assert (page.items, page.next, page.more) == ([1, 2, 3, 4, 5, 6], {"at": "next"}, None)
+        assert whole(self.ask, {"at": "next"}, mark) is self.PARTS["next"]
+
+    def test_pages_hand_it_out_whole_and_go_on_within_it(self):
+        def pages(state):
+            return Pages("iter_numbers", state, lambda state, where: self.ask(where), lambda number: (number, ""))
+
+        first = pages(begin({"at": "a"}, None))
+        assert list(islice(first, 4)) == [1, 2, 3, 4]
+        assert list(pages(resume("iter_numbers", first.cursor))) == [5, 6, 7]
+
+    @pytest.mark.parametrize("limit", range(1, 9))
+    def test_gathering_takes_the_first_from_a_start_and_else_the_newest(self, limit):
+        numbers = [1, 2, 3, 4, 5, 6, 7]
+        for where in ({"at": "a", "start": 0}, {"at": "a", "from_id": "1"}):
+            assert gather(self.ask, where, lambda number: (number, ""), limit) == numbers[:limit]
+        newest = numbers if limit > 6 else numbers[:6]  # no page is asked for beyond what is enough
+        assert gather(self.ask, {"at": "a"}, lambda number: (number, ""), limit) == newest[-limit:]
+
+
+class TestMarks:
+    AT = datetime(2026, 1, 1, tzinfo=UTC)
+    MS = 1767225600000
+
+    def test_a_candle_by_when_it_begins(self):
+        one = Decimal(1)
+        prices = dict.fromkeys(("open", "high", "low", "close", "volume"), one)
+        candle = Candle(exchange="b", symbol="s", interval="1m", open_time=self.AT, is_closed=True, **prices)
+        assert mark_candle(candle) == (self.MS, "")
+
+    @pytest.mark.parametrize("time, ms", [(AT, MS), (None, 0)])
+    def test_a_trade_by_its_time_and_id(self, time, ms):
+        trade = Trade(exchange="b", symbol="s", id="7", price=Decimal(1), quantity=Decimal(1), side=Side.BUY, time=time)
+        assert mark_item(trade) == (ms, "7")
+
+    @pytest.mark.parametrize("order_id, name", [("5", "5"), (None, "abc-1")])
+    def test_an_order_by_when_it_was_placed_and_its_id(self, order_id, name):
+        order = Order(
+            exchange="b",
+            client_order_id="abc-1",
+            symbol="s",
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            status=OrderStatus.NEW,
+            order_id=order_id,
+            created_at=self.AT,
+        )
+        assert mark_order(order) == (self.MS, name)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +227,3 @@ def test_what_is_no_cursor_of_this_method(cursor):
     with pytest.raises(InvalidArgument, match="cursor does not come from iter_numbers") as refused:
         resume("iter_numbers", cursor)
     assert refused.value.argument == "cursor"
-
-
-def test_pages_themselves_stay_where_they_are():
-    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
-        pickle.dumps(Pages("iter_numbers", {}, lambda state: ([], None), Numbers.behind))
