@@ -378,6 +378,7 @@ class Gateway:
         usage, failure = Usage(), None
         try:
             usage = self._exchange.usage(response)
+            self._limiter.learn(usage.pools)
             failure = self._exchange.error(response)
             result: _Done[T] | Failure = failure or _Done(call.decode(response))
         except _UNDECODABLE as error:

@@ -80,16 +80,31 @@ class Books:
         for symbol, (instrument, depth) in wanted.items():
             entry = self._entries.get(symbol)
             if entry is None:
-                builder = BookBuilder(self._exchange.name, symbol, lambda: self._exchange.sequencer(self._market))
-                entry = _Entry(builder, instrument, self._env.wall())
+                entry = _Entry(self._builder(symbol, depth), instrument, self._env.wall())
                 with self._lock:
                     self._entries[symbol] = entry
+            if self._market.book_topics:
+                self._change_topic(symbol, entry, depth)
             grown, entry.depth = depth > entry.depth > 0, max(depth, entry.depth)
             if grown and entry.is_valid:
                 self._refresh(entry)
         for symbol in [symbol for symbol in self._entries if symbol not in wanted]:
             with self._lock:
                 del self._entries[symbol]
+
+    def _builder(self, symbol: str, depth: int) -> BookBuilder:
+        limit = depth if self._market.book_topics else None
+        return BookBuilder(self._exchange.name, symbol, lambda: self._exchange.sequencer(self._market), limit)
+
+    def _change_topic(self, symbol: str, entry: _Entry, depth: int) -> None:
+        """A topic with other levels has ids of its own: the book begins anew with its first message."""
+        if entry.depth in (0, depth):
+            return
+        self._break(symbol, entry, Fault("the book is kept with other levels from now on"))
+        with self._lock:
+            entry.builder = self._builder(symbol, depth)
+        entry.depth = depth
+        entry.is_asking = False
 
     @property
     def all_valid(self) -> bool:
@@ -126,13 +141,16 @@ class Books:
         entry = self._entries.get(update.symbol)
         if entry is None:
             return
-        was_valid = entry.is_valid
+        was_valid, before = entry.is_valid, entry.builder.sequence
         try:
             with self._lock:
                 change = entry.builder.receive(update)
         except MalformedMessage:
             self.broken(update.symbol, "an update made no sense")
             raise
+        if change is Change.APPLIED and was_valid and entry.builder.sequence < before:
+            # A whole book with a smaller id: valid as ever, but not to be compared with what came before it.
+            self._broke(update.symbol, entry, Fault("the exchange counts anew", before + 1, update.last_id))
         self._settle(update.symbol, entry, change, was_valid=was_valid)
 
     def broken(self, symbol: str, reason: str) -> None:
@@ -149,15 +167,17 @@ class Books:
         if was_valid:
             self._broke(symbol, entry)
 
-    def _broke(self, symbol: str, entry: _Entry) -> None:
+    def _broke(self, symbol: str, entry: _Entry, fault: Fault | None = None) -> None:
         entry.epoch += 1
         entry.since = self._env.wall()
-        self._outlet.book_broke(symbol, entry.builder.fault or Fault("not valid"))
+        self._outlet.book_broke(symbol, fault or entry.builder.fault or Fault("not valid"))
 
     def _settle(self, symbol: str, entry: _Entry, change: Change, *, was_valid: bool) -> None:
         if change is Change.APPLIED:
             if not was_valid:
                 entry.since = self._env.wall()
+                if not self._has_snapshots:
+                    entry.is_asking = False
             self._outlet.book_changed(symbol)
             if entry.builder.is_thin and not entry.is_asking:
                 self._refresh(entry)
@@ -176,13 +196,15 @@ class Books:
 
     def _resync(self, entry: _Entry) -> None:
         """Ask for a snapshot: at once the first time, then not more often than is good for anybody."""
-        if entry.is_asking:
+        if entry.is_asking and (self._has_snapshots or self._due(entry) > 0.0):
             return
         delay = self._due(entry)
         entry.resynced_at = self._env.now() + delay
         if self._has_snapshots:
             self._ask(entry, delay)
         else:
+            # Until the whole book that follows is there, every message says again that something is missing.
+            entry.is_asking = True
             self._outlet.renew(entry.builder.symbol, delay)
 
     def _due(self, entry: _Entry) -> float:

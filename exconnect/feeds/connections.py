@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("exconnect.stream")
 
-MAX_TOPICS = 1_000  # of one connection
 PUBLIC = frozenset({"book", "ticker", "trade", "candle"})
 _LOOKUP_S = 10.0
 _BATCH = 100  # symbols in one look-up
@@ -203,12 +202,18 @@ class Connections:
         for kind, symbol, interval in sorted(self._wanted):
             instrument = self._known.get(symbol)
             if instrument is not None:
-                topics[Topic(kind, symbol, instrument.exchange_symbol, interval)] = instrument
+                depth = self._levels(symbol, instrument) if kind == "book" else 0
+                topics[Topic(kind, symbol, instrument.exchange_symbol, interval, depth)] = instrument
         return topics
+
+    def _levels(self, symbol: str, instrument: Instrument) -> int:
+        """The smallest book topic with as many levels a side as somebody wants, where there are several."""
+        depths, wanted = self._venue.exchange.markets[instrument.market].book_topics, self._depths.get(symbol, 0)
+        return next((depth for depth in depths if depth >= wanted), depths[-1]) if depths else 0
 
     def _room(self, market: Market, load: dict[Feed, int]) -> Feed:
         for feed, count in load.items():
-            if feed.market is market and count < MAX_TOPICS:
+            if feed.market is market and count < market.max_topics:
                 return feed
         self._numbers += 1
         budget = attempts(self.env, self._venue.endpoints.stream)

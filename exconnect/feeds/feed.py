@@ -338,7 +338,9 @@ class Feed:
         topics = frozenset(want.topics)
         self._refused &= topics
         books = {topic.symbol: topic for topic in topics if topic.kind == "book"}
-        self._books.want({symbol: (want.topics[topic], want.depths.get(symbol, 0)) for symbol, topic in books.items()})
+        self._books.want(
+            {symbol: (want.topics[topic], topic.depth or want.depths.get(symbol, 0)) for symbol, topic in books.items()}
+        )
         trades = {topic.symbol for topic in topics if topic.kind == "trade"}
         self._trades = {symbol: sequence for symbol, sequence in self._trades.items() if symbol in trades}
         candles = {(topic.symbol, topic.interval) for topic in topics if topic.kind == "candle"}

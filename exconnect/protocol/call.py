@@ -72,11 +72,12 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """What came back. Header names are in lower case."""
+    """What came back, and from which path. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    path: str = ""
 
 
 class Cost(Struct, frozen=True):
@@ -90,13 +91,15 @@ class Cost(Struct, frozen=True):
 class Pool(Struct, frozen=True):
     """A rate budget: `limit` units in each window of `seconds`, windows aligned to the exchange's clock.
 
-    `scope` is `"ip"` (shared by everything on this address) or `"account"`.
+    `scope` is `"ip"` (shared by everything on this address) or `"account"`; `is_rolling`: in any so many seconds,
+    whenever they begin.
     """
 
     kind: str
     scope: str
     limit: int
     seconds: int
+    is_rolling: bool = False
 
     @property
     def name(self) -> str:
@@ -108,12 +111,14 @@ class Usage(Struct, frozen=True):
     """What an answer says of our limits: units used by pool name, and how long to stay away.
 
     `exhausted` is the kind of pool that a refusal is about (`"orders"`); None: everything from this address.
+    `pools` are limits as this answer announces them.
     """
 
     used: Mapping[str, int] = {}
     retry_after: float | None = None
     banned: bool = False
     exhausted: str | None = None
+    pools: tuple[Pool, ...] = ()
 
 
 class Failure(Struct, frozen=True):

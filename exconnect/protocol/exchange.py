@@ -33,6 +33,8 @@ class Market(Struct, frozen=True):
     book_depths: tuple[int, ...]  # levels a side that a snapshot, or a book topic, can have; ascending
     intervals: frozenset[str]  # candle intervals it offers
     has_consecutive_trades: bool = False  # each trade's id is the one before it plus one, so that a missing one shows
+    book_topics: tuple[int, ...] = ()  # levels a side of the book topics, ascending; none: one topic with all levels
+    max_topics: int = 1_000  # of one connection
 
 
 class Listing(Struct, frozen=True):

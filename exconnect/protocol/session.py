@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 
 class Topic(NamedTuple):
-    """One subscription: `kind` is `"book"`, `"ticker"`, `"trade"` or `"candle"` (with its interval)."""
+    """One subscription: `kind` is `"book"`, `"ticker"`, `"trade"` or `"candle"` (with its interval).
+
+    `depth`: levels a side of a book topic, where the exchange has several.
+    """
 
     kind: str
     symbol: str
     exchange_symbol: str
     interval: str = ""
+    depth: int = 0
 
 
 Pair = tuple[str, str]  # price and quantity, as texts

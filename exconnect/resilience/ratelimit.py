@@ -1,15 +1,16 @@
 """Rate budgets: reserve before sending, correct by what the exchange reports, obey when it says stop.
 
-A pool is a fixed window aligned to the exchange's clock. What is reserved counts at once; the answer's headers
-hold the exchange's own count, other programs on this address included, and win: upwards always, downwards
-when nothing else is under way. Each lane has a ceiling, so that what matters more finds room; a cancel is held
-back by nothing but a ban.
+A pool is a fixed window aligned to the exchange's clock, or one that rolls. What is reserved counts at once; the
+answer's headers hold the exchange's own count, other programs on this address included, and win: upwards always,
+downwards when nothing else is under way. Each lane has a ceiling, so that what matters more finds room; a cancel is
+held back by nothing but a ban, unless cancels have a budget of their own.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from exconnect.protocol.call import Cost, Lane, Pool, Usage
 
 # The part of a window that a lane may fill. What is above the last of them is headroom for other programs.
 CEILINGS = {
-    Lane.CANCEL: 0.97,  # shown, not enforced
+    Lane.CANCEL: 0.97,  # enforced where windows roll only: there, cancels have a budget that nothing else uses
     Lane.PLACE: 0.90,
     Lane.QUERY: 0.80,
     Lane.STREAM: 0.80,
@@ -38,6 +39,7 @@ class _Window:
     """One pool's budget, for this address or for one account."""
 
     __slots__ = ("heard", "in_flight", "index", "length", "limit", "name", "used")
+    binds_cancels = False
 
     def __init__(self, pool: Pool, share: float) -> None:
         self.name = pool.name
@@ -61,13 +63,56 @@ class _Window:
         """Seconds until the window ends."""
         return (self.length - wall_ms % self.length) / 1000
 
-    def correct(self, reported: int, number: int, latest: int) -> None:
+    def end(self, amount: int, wall_ms: int) -> None:
+        """What was under way has arrived."""
+        self.in_flight -= amount
+
+    def hear(self, reported: int, index: int, number: int, latest: int, wall_ms: int) -> None:
         """Believe a header that came back for reservation `number`; `latest` is the newest one."""
+        if index != self.index:
+            return  # a header of the last window says nothing here
         if self.in_flight == 0 and number > self.heard:
             self.used = reported
         elif reported + self.in_flight > self.used:  # of what is under way the exchange may have counted nothing yet
             self.used = reported + self.in_flight
         self.heard = latest
+
+
+class _RollingWindow(_Window):
+    """So many in any so many seconds: what has arrived counts from when its answer came, which is later than it did."""
+
+    __slots__ = ("arrived", "span")
+    binds_cancels = True
+
+    def __init__(self, pool: Pool, share: float) -> None:
+        super().__init__(pool, share)
+        self.span = self.length
+        self.length = 1  # there is a new window in every millisecond
+        self.arrived: deque[tuple[int, int]] = deque()
+
+    def roll(self, wall_ms: int) -> None:
+        """Forget what arrived too long ago."""
+        arrived = self.arrived
+        if arrived and arrived[-1][0] > wall_ms + self.span:  # the clock was far ahead before it was synced
+            arrived = self.arrived = deque((wall_ms, amount) for _, amount in arrived)
+        while arrived and arrived[0][0] <= wall_ms - self.span:
+            self.used -= arrived.popleft()[1]
+        self.index = wall_ms
+
+    def resets_in(self, wall_ms: int) -> float:
+        """Seconds until something is forgotten."""
+        return (self.arrived[0][0] + self.span - wall_ms if self.arrived else self.span) / 1000
+
+    def end(self, amount: int, wall_ms: int) -> None:
+        """What was under way counts from now on, for a whole window."""
+        self.in_flight -= amount
+        self.arrived.append((wall_ms, amount))
+
+    def hear(self, reported: int, index: int, number: int, latest: int, wall_ms: int) -> None:
+        """Believe a header that counts more than we do: there are other programs."""
+        if reported > self.used:
+            self.arrived.append((wall_ms, reported - self.used))
+            self.used = reported
 
 
 class _Item(NamedTuple):
@@ -114,7 +159,10 @@ class RateLimiter:
     def learn(self, pools: Iterable[Pool]) -> None:
         """The limits as the exchange announces them; what is used so far stays used."""
         with self.changed:
-            for pool in pools:
+            news = [pool for pool in pools if self._pools.get(pool.name) != pool]
+            if not news:
+                return
+            for pool in news:
                 self._pools[pool.name] = pool
                 for (name, _), window in self._windows.items():
                     if name == pool.name:
@@ -133,11 +181,12 @@ class RateLimiter:
             items = self._plans.get((costs, account))
             if items is None:
                 items = self._plan(costs, account)
-            share = _UNLIMITED if lane is Lane.CANCEL else CEILINGS[lane]
-            is_strict = now < self._penance_until
+            is_cancel = lane is Lane.CANCEL
+            is_strict = now < self._penance_until and not is_cancel
             for window, amount, _ in items:
                 if wall_ms // window.length != window.index:
                     window.roll(wall_ms)
+                share = _UNLIMITED if is_cancel and not window.binds_cancels else CEILINGS[lane]
                 if is_strict or window.used + amount > window.limit * share:
                     wait = max(wait, self._lack(window, amount, share, now, wall_ms))
             if wait > 0:
@@ -157,11 +206,11 @@ class RateLimiter:
                 if wall_ms // window.length != window.index:
                     window.roll(wall_ms)  # first, so that it is carried over
                 before = window.used
-                window.in_flight -= amount
+                window.end(amount, wall_ms)
                 if succeeded and refunded:
                     window.used -= amount
-                if index == window.index and window.name in reported:  # a header of the last window says nothing here
-                    window.correct(reported[window.name], grant.number, self._number)
+                if window.name in reported:
+                    window.hear(reported[window.name], index, grant.number, self._number, wall_ms)
                 freed = freed or window.used < before
             if freed:
                 self._notify()
@@ -241,7 +290,8 @@ class RateLimiter:
         key = (pool.name, account if pool.scope == "account" else "")
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(pool, self._share)
+            made = _RollingWindow if pool.is_rolling else _Window
+            window = self._windows[key] = made(pool, self._share)
         return window
 
     def _scope(self, kind: str) -> str:

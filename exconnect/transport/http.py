@@ -100,7 +100,7 @@ class Http:
                 request.body,
             )
             with answer:
-                response = _read(answer, max_body)
+                response = _read(answer, max_body, request.path)
                 is_reusable = answer.isclosed()
             return response
         except (OSError, HTTPException, zlib.error) as error:
@@ -177,7 +177,7 @@ def _trusting(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _read(answer: HTTPResponse, max_body: int) -> Response:
+def _read(answer: HTTPResponse, max_body: int, path: str) -> Response:
     """The answer, body and all.
 
     Raises:
@@ -194,7 +194,7 @@ def _read(answer: HTTPResponse, max_body: int) -> Response:
         body = _unpacked(answer, max_body)
     else:
         raise Lost(f"the body is packed as {encoding[:20]!r}, which was not asked for")
-    return Response(answer.status, headers, body)
+    return Response(answer.status, headers, body, path)
 
 
 def _plain(answer: HTTPResponse, max_body: int) -> bytes:

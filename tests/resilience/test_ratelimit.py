@@ -263,9 +263,59 @@ def test_who_waits_hears_of_it(limiter):
     limiter.ban(1.0, 50.0)
     assert differs()
     limiter.learn((WEIGHT,))
+    assert not differs()
+    limiter.learn((Pool("request_weight", "ip", 101, 60),))
     assert differs()
     settle(limiter, reserve(limiter, at=10.0), reported=50)
     assert not differs()
+
+
+ROLLING = Pool("create", "account", 20, 1, is_rolling=True)
+CREATE = (Cost("create", 1),)
+
+
+@pytest.fixture
+def rolling():
+    made = RateLimiter()
+    made.learn((ROLLING,))
+    return made
+
+
+def test_a_rolling_window_never_holds_more_than_its_limit_in_any_second(rolling):
+    grants = [reserve(rolling, CREATE, at=0.9) for _ in range(18)]
+    assert reserve(rolling, CREATE, at=0.95) == pytest.approx(1.02)  # all of them are still under way
+    for grant in grants:
+        settle(rolling, grant, at=1.0)
+    assert reserve(rolling, CREATE, at=1.5) == pytest.approx(0.52)
+    assert isinstance(reserve(rolling, CREATE, at=2.0), Grant)
+    assert used(rolling, "create_1s", at=2.0) == 1
+
+
+def test_what_was_never_sent_is_given_back_by_a_rolling_window(rolling):
+    rolling.cancel(reserve(rolling, CREATE))
+    assert used(rolling, "create_1s") == 0
+
+
+def test_a_rolling_window_believes_a_header_that_counts_more(rolling):
+    grant = reserve(rolling, CREATE)
+    rolling.settle(grant, Usage({"create_1s": 18}), succeeded=True, wall_ms=T0 + 100)
+    assert used(rolling, "create_1s", at=0.1) == 18
+    assert reserve(rolling, CREATE, at=0.6) == pytest.approx(0.52)
+    grant = reserve(rolling, CREATE, at=1.2)
+    rolling.settle(grant, Usage({"create_1s": 0}), succeeded=True, wall_ms=T0 + 1300)
+    assert used(rolling, "create_1s", at=1.3) == 1
+
+
+def test_a_rolling_window_survives_a_clock_that_was_far_ahead(rolling):
+    settle(rolling, reserve(rolling, CREATE, at=3600.0), at=3600.0)
+    assert used(rolling, "create_1s", at=0.0) == 1
+    assert used(rolling, "create_1s", at=1.0) == 0
+
+
+def test_cancels_wait_where_they_have_a_budget_of_their_own(rolling):
+    for _ in range(19):
+        assert isinstance(reserve(rolling, CREATE, Lane.CANCEL), Grant)
+    assert reserve(rolling, CREATE, Lane.CANCEL) > 0
 
 
 def test_threads(limiter):
