@@ -1,4 +1,4 @@
-"""Checks before an order leaves, and the switch that stops all orders.
+"""Checks before an order leaves.
 
 A check is any callable of the order and a `RiskView`. None or True lets the order pass; False, a text (the
 reason) or anything else refuses it, and so does any exception: what cannot be checked is not sent.

@@ -63,7 +63,7 @@ def test_an_interruption(gateway, server, place, canaries, when, monkeypatch):
         if when == "sending":
             patch.setattr(connections.http.client.HTTPConnection, "getresponse", interrupted)
         else:
-            patch.setattr("hmac.digest", interrupted)
+            patch.setattr("hmac.HMAC.copy", interrupted)
         with pytest.raises(KeyboardInterrupt) as caught:
             gateway.execute(place, 12.0)
     everything = shown(caught.value)

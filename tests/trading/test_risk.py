@@ -11,14 +11,13 @@ from functools import partial
 import pytest
 
 from exconnect.environment import Environment
-from exconnect.errors import BookNotReady, InvalidArgument, InvalidType, RiskRejected, TradingHalted
+from exconnect.errors import BookNotReady, InvalidArgument, InvalidType, RiskRejected
 from exconnect.model.enums import InstrumentStatus, MarketType
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book, Levels
 from exconnect.model.order import PlaceOrder
 from exconnect.trading.risk import (
     AllowedSymbols,
-    KillSwitch,
     MaxOpenOrders,
     MaxOrderRate,
     MaxOrderValue,
@@ -279,32 +278,3 @@ def test_many_threads_at_once_pass_exactly_as_many_as_may():
     finally:
         sys.setswitchinterval(switch)
     assert sum(passed) == 50
-
-
-class TestKillSwitch:
-    class Env(Environment):
-        def wall(self):
-            return NOW
-
-    def test_off_it_lets_pass(self):
-        switch = KillSwitch(self.Env())
-        assert not switch.is_on
-        switch.check()
-
-    @pytest.mark.parametrize("reason, words", [("lunch", " (lunch)"), ("", "")])
-    def test_on_it_refuses_and_says_since_when(self, reason, words):
-        switch = KillSwitch(self.Env())
-        switch.halt(reason)
-        assert switch.is_on
-        with pytest.raises(TradingHalted) as refused:
-            switch.check()
-        error = refused.value
-        assert error.message == f"trading is halted{words} since 2026-01-01 00:00:00 UTC: resume() ends it"
-        assert (error.check, error.reason, error.since) == ("halt", reason, NOW)
-
-    def test_resume_ends_it(self):
-        switch = KillSwitch(self.Env())
-        switch.halt("lunch")
-        switch.resume()
-        assert not switch.is_on
-        switch.check()
