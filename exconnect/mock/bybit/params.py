@@ -146,7 +146,7 @@ class Params:
     def count(self) -> int:
         """How many rows a batch has, whatever they are."""
         rows = self._values.get("request")
-        return len(rows) if isinstance(rows, list) else 1
+        return len(rows) if isinstance(rows, list) and rows else 1
 
     def numbers(self, seen: Callable[[str, str], None]) -> None:
         """Shows every number that travels as text."""
