@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from exconnect.errors import (
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
 from exconnect.trading.intents import halted
-from exconnect.trading.reconcile import as_unknown, find_out, look
+from exconnect.trading.reconcile import Resolver, as_unknown, find_out, look
 from exconnect.trading.risk import RiskCheck, RiskView, run_checks, take_back
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Commands:
         checks: tuple[RiskCheck, ...],
         new_id: Callable[[], str],
         keyed_id: Callable[[str], str],
+        resolver: Resolver,
         last_price: Callable[[Instrument, float], Decimal | None],
         balances: Callable[[], Balances],
     ) -> None:
@@ -58,6 +60,7 @@ class Commands:
         self._checks = checks
         self._new_id = new_id
         self._keyed_id = keyed_id
+        self._resolver = resolver
         self._last_price = last_price
         self._balances = balances
         self._is_recovered = False
@@ -157,6 +160,7 @@ class Commands:
 
     def _unknown(self, order: Order, instrument: Instrument, operation: str) -> OutcomeUnknown:
         desk = self._desk
+        self._resolver.watch(order, instrument)
         details = {
             "client_order_id": order.client_order_id,
             "symbol": order.symbol,
@@ -369,10 +373,12 @@ class Commands:
         """Find out what became of every order without an answer; each as it is known at the end."""
         deadline = self._desk.deadline(timeout)
         self._take_over()
-        return [
-            find_out(self._desk, order, self._desk.instrument(order.symbol, max(deadline.left, 0.001)), deadline)
-            for order in self._unanswered()
-        ]
+        orders = self._unanswered()
+        for order in orders:
+            instrument = self._known_instrument(order, deadline)
+            if instrument is not None:
+                find_out(self._desk, order, instrument, deadline)
+        return [self._desk.orders.get(order.client_order_id) or order for order in orders]
 
     def _first(self, deadline: Deadline) -> None:
         """Before the first order of this process: look once for what dead ones left behind; wait for none of it."""
@@ -381,7 +387,15 @@ class Commands:
         self._take_over()
         self._is_recovered = True
         for order in self._unanswered():
-            look(self._desk, order, self._desk.instrument(order.symbol, max(deadline.left, 0.001)), deadline)
+            instrument = self._known_instrument(order, deadline)
+            if instrument is not None and look(self._desk, order, instrument, deadline) is None:
+                self._resolver.watch(order, instrument)
+
+    def _known_instrument(self, order: Order, deadline: Deadline) -> Instrument | None:
+        try:
+            return self._desk.instrument(order.symbol, max(deadline.left, 0.001))
+        except ExconnectError:
+            return None  # the exchange does not answer: then it does not say either what became of the order
 
     def _take_over(self) -> None:
         self._intents.take_over()
@@ -425,7 +439,8 @@ def _pending(exchange: str, command: PlaceOrder, client_order_id: str, now: date
 
 
 def _rejected(order: Order, error: ExchangeError) -> Order:
-    rejection = error if isinstance(error, OrderRejected) else OrderRejected(error.message, error.details)
+    # A copy: the one that is raised drags its frames along for as long as the order is remembered.
+    rejection = copy(error) if isinstance(error, OrderRejected) else OrderRejected(error.message, error.details)
     return replace(order, status=OrderStatus.REJECTED, rejection=rejection, source=Source.REST)
 
 

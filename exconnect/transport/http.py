@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from exconnect.config import is_loopback
-from exconnect.errors import ConfigurationError
+from exconnect.errors import ClientClosed, ConfigurationError
 from exconnect.protocol.call import Lane, Request, Response
 
 if TYPE_CHECKING:
@@ -85,12 +85,18 @@ class Http:
 
         Raises:
             NotSent: no connection.
+            ClientClosed: after `close()`; nothing was sent.
             Lost: no usable answer; the request may have been executed.
             ConfigurationError: a proxy or CA file that cannot work, or `ssl` was patched too late.
         """
         deadline = self._env.now() + timeout
-        pool = (self._made.get("pools") or self._open())[_POOL_OF[lane]]
-        connection = pool.lease(deadline, self._env.now())
+        try:
+            pool = (self._made.get("pools") or self._open())[_POOL_OF[lane]]
+            connection = pool.lease(deadline, self._env.now())
+        except NotSent:
+            if self._is_closed:  # no failure of the network, which would be tried again
+                raise ClientClosed("the client was closed") from None
+            raise
         is_reusable = False
         try:
             answer = connection.exchange(
@@ -116,7 +122,7 @@ class Http:
         raise Lost(f"no usable answer from {self._name}: {reason}")
 
     def close(self) -> None:
-        """Close what is idle now and the rest when it comes back; further calls are `NotSent`. Idempotent."""
+        """Close what is idle now and the rest when it comes back; further calls are `ClientClosed`. Idempotent."""
         self._is_closed = True
         for pool in self._made.get("pools", {}).values():
             pool.close()

@@ -36,6 +36,7 @@ from exconnect.trading.intents import IntentLog, Intents
 from exconnect.trading.journal import Journal
 from exconnect.trading.orders import OrderStore
 from exconnect.trading.queries import AccountQueries
+from exconnect.trading.reconcile import Resolver
 from exconnect.trading.watchers import Watchers
 from exconnect.transport.http import Http
 
@@ -216,6 +217,7 @@ class Venue:
             checks=self.plan.settings.risk,
             new_id=self._new_id,
             keyed_id=partial(ClientOrderIds.from_key, self.plan.account),
+            resolver=Resolver(self.desk, partial(self.jobs, "orders")),
             last_price=self.last_price,
             balances=self._balances,
         )
@@ -275,6 +277,7 @@ class Venue:
 
     def close(self) -> None:
         """End the background threads and the connections of this client; what is shared goes on."""
+        self.http.close()  # first: whatever is on its way ends now
         with self._lock:
             jobs, self._jobs = list(self._jobs.values()), {}
         for job in jobs:
@@ -282,5 +285,4 @@ class Venue:
         if "watchers" in self.__dict__:
             self.account.orders.forget(self.watchers.tell)
             self.watchers.close()
-        self.http.close()
         self._leave()

@@ -248,6 +248,24 @@ def test_an_unknown_order_that_shows_up_late_is_resolved(client, mock):
     assert client.orders.unresolved() == []
 
 
+def test_what_nobody_waits_for_any_more_is_still_found(client, mock):
+    from threading import Event
+
+    found = Event()
+
+    @client.orders.on_change
+    def hear(order):
+        if order.status is OrderStatus.NEW:
+            found.set()
+
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    lag = mock.faults.add("status", on="fetch_order", status=503, times=None)
+    with pytest.raises(OutcomeUnknown):
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=1.0)
+    lag.remove()
+    assert found.wait(10)
+
+
 def test_an_interrupt_in_the_middle_of_a_send_leaves_the_order_unknown(client, mock, monkeypatch):
     client.fetch_instrument("BTC/USDT")
     client.fetch_balances()

@@ -14,7 +14,7 @@ import traceback
 import pytest
 
 from exconnect.environment import Environment
-from exconnect.errors import ConfigurationError, InvalidArgument
+from exconnect.errors import ClientClosed, ConfigurationError, InvalidArgument
 from exconnect.protocol.call import Lane, Request
 from exconnect.transport import connections
 from exconnect.transport.http import Http, Lost, NotSent
@@ -248,7 +248,7 @@ def test_after_close_nothing_is_sent(serve, http):
     for closed in (one, unused):
         closed.close()
         closed.close()
-        with pytest.raises(NotSent, match="closed"):
+        with pytest.raises(ClientClosed, match="closed"):
             send(closed)
     assert len(server.requests) == 1
 

@@ -1,0 +1,161 @@
+"""The promise about every wish, in memory and on disk: the same tests for both."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from exconnect.environment import Environment
+from exconnect.errors import IntentConflict, JournalUnavailable, TradingHalted, WouldCross
+from exconnect.gateway import Attempt
+from exconnect.model.enums import OrderStatus, OrderType, Side, Source
+from exconnect.model.order import Fill, Order, PlaceOrder
+from exconnect.trading.intents import Intents
+from exconnect.trading.journal import Journal
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WISH = PlaceOrder("BTC/USDT", "buy", "0.1", price="60000")
+
+
+def order(name="a", status=OrderStatus.PENDING_NEW, **more):
+    return Order(
+        exchange="toy",
+        client_order_id=name,
+        symbol="BTC/USDT",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        status=status,
+        quantity=WISH.quantity,
+        price=WISH.price,
+        created_at=NOW,
+        **more,
+    )
+
+
+def attempt(name="a"):
+    return Attempt("place_order", "BTC/USDT", name, 1, 1_000, 5_000, 6_000, "127.0.0.1", (("symbol", "BTCUSDT"),))
+
+
+@pytest.fixture(params=["memory", "journal"])
+def intents(request, tmp_path):
+    return Intents(Environment()) if request.param == "memory" else Journal(tmp_path / "deep" / "j", Environment())
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "j", Environment())
+
+
+def test_a_new_wish(intents):
+    assert intents.intend(order(), WISH) is None
+    assert intents.get("a") == order()
+    assert intents.get("b") is None
+
+
+def test_the_same_wish_again_is_known(intents):
+    intents.intend(order(), WISH)
+    intents.attempt("a", attempt())
+    intents.record(order(status=OrderStatus.NEW))
+    known = intents.intend(order(), WISH)
+    assert known.order == order(status=OrderStatus.NEW)
+    assert not known.is_in_flight
+
+
+def test_the_same_id_for_another_wish(intents):
+    intents.intend(order(), WISH)
+    with pytest.raises(IntentConflict, match="a stands for an order with other parameters"):
+        intents.intend(order(), replace(WISH, price="60001"))
+
+
+def test_what_was_never_sent_may_be_sent_now(intents):
+    intents.intend(order(), WISH)
+    intents.record(order(status=OrderStatus.NEVER_SENT))
+    assert intents.intend(order(), WISH) is None
+    intents.attempt("a", attempt())
+
+
+def test_halt(intents):
+    intents.intend(order(), WISH)
+    intents.halt("enough")
+    assert intents.halt_state().reason == "enough"
+    with pytest.raises(TradingHalted, match="enough"):
+        intents.attempt("a", attempt())
+    intents.resume()
+    assert intents.halt_state() is None
+    intents.attempt("a", attempt())
+
+
+def test_a_snapshot_of_no_intent_is_nobodys_business(intents):
+    intents.record(order("foreign", OrderStatus.FILLED))
+    assert intents.get("foreign") is None
+
+
+def test_the_values_of_a_wish_count_not_their_texts(journal):
+    journal.intend(order(), WISH)
+    assert journal.intend(order(), PlaceOrder("BTC/USDT", "BUY", "0.10", price="60000.00")) is not None
+
+
+def test_all_of_an_order_comes_back(journal):
+    fill = Fill(exchange="toy", id="7", order_id="1", symbol="BTC/USDT", side=Side.BUY, price=WISH.price,
+                quantity=WISH.quantity, time=NOW, fee=WISH.quantity, fee_asset="BTC")  # fmt: skip
+    whole = order(status=OrderStatus.REJECTED, order_id="1", fills=(fill,), source=Source.REST, raw={"x": ["1", None]},
+                  rejection=WouldCross("no", {"code": -2010}))  # fmt: skip
+    journal.intend(order(), WISH)
+    journal.record(whole)
+    again = journal.get("a")
+    assert again == whole
+    assert again.raw == whole.raw
+    assert type(again.rejection) is WouldCross
+    assert again.rejection.args == whole.rejection.args
+
+
+def test_no_attempt_without_an_intent(journal):
+    with pytest.raises(JournalUnavailable, match="taken for dead"):
+        journal.attempt("unheard-of", attempt("unheard-of"))
+
+
+def test_who_was_taken_for_dead_sends_nothing(tmp_path, monkeypatch):
+    sleeper, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    sleeper.intend(order("a"), WISH)
+    sleeper.intend(order("b"), WISH)
+    sleeper.attempt("b", attempt("b"))
+    monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
+    taken = other.take_over()
+    assert [(o.client_order_id, o.status) for o in taken] == [("b", OrderStatus.UNKNOWN)]
+    assert other.get("a").status is OrderStatus.NEVER_SENT
+    with pytest.raises(JournalUnavailable, match="was not sent"):
+        sleeper.attempt("a", attempt("a"))
+    assert [o.client_order_id for o in other.orders(only_open=True)] == ["b"]
+    assert other.take_over() == []
+    assert other.verify() == []
+
+
+def test_a_living_process_is_left_alone(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    one.intend(order("a"), WISH)
+    assert other.take_over() == []
+    known = other.intend(order("a"), WISH)
+    assert known.is_in_flight
+    one.attempt("a", attempt("a"))
+
+
+def test_what_is_wrong_with_a_file(journal):
+    journal.intend(order(), WISH)
+    db = journal._connection()
+    db.execute("UPDATE intent SET snapshot = '{}'")
+    db.execute("INSERT INTO attempt VALUES ('lost', 1, 1, 'place_order', 1, 2, 3, 'h', '[]', NULL)")
+    assert len(journal.verify()) == 2
+
+
+@pytest.mark.parametrize("durability, level", [("process", 1), ("power", 2)])
+def test_durability(tmp_path, durability, level):
+    journal = Journal(tmp_path / "j", Environment(), durability=durability)
+    assert journal._connection().execute("PRAGMA synchronous").fetchone() == (level,)
+    assert journal._connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "target").touch()
+    (tmp_path / "j").symlink_to(tmp_path / "target")
+    with pytest.raises(JournalUnavailable, match="cannot be used"):
+        Journal(tmp_path / "j", Environment()).intend(order(), WISH)
