@@ -136,6 +136,21 @@ class Rest(Protocol):
         """Any endpoint."""
 
 
+class Batch(Protocol):
+    """Several orders in one call, where an exchange takes them: one result per order, in the order given.
+
+    A `Failure` is what became of one order; None: amended or canceled as soon as the exchange comes to it.
+    """
+
+    BATCH: int  # most orders of one call
+
+    def place_orders(self, orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[list[Order | Failure]]:
+        """Commands with their client order ids."""
+
+    def amend_orders(self, amends: Sequence[tuple[Order, AmendOrder, Instrument]]) -> Call[list[None | Failure]]: ...
+    def cancel_orders(self, orders: Sequence[tuple[Order, Instrument]]) -> Call[list[None | Failure]]: ...
+
+
 Sign = Callable[["Request", "Signer", int, int | None], "Request"]  # request, signer, time in ms, recv window in ms
 
 
@@ -155,3 +170,4 @@ class Exchange(Struct, frozen=True):
     session: Callable[[Market], Session]
     sequencer: Callable[[Market], Sequencer]
     parse_symbol: Callable[[str], str | None]  # unified → exchange symbol, None if it cannot be one
+    batch: Batch | None = None  # with `PLACE_BATCH`
