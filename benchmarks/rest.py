@@ -2,17 +2,21 @@
 
 python benchmarks/rest.py ADAPTER PORT SECONDS     in the adapter's environment; prints microseconds of CPU per call
 
-Each adapter is made as its users make it, with what it does for every order switched on as it is by default; ccxt alone
-is spared its rate limiter, which would sleep between the calls.
+Each adapter is made as its users make it, with what it does for every order switched on as it is by default. Two are
+spared something: ccxt its rate limiter, which would sleep between the calls, and exconnect the journal, because none of
+the peers writes an order down before it sends it; what the journal costs is shown in a row of its own.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from server import FIRST_ID, KEY, SECRET
@@ -23,12 +27,17 @@ QUANTITY, PRICE = "0.001", "60000"
 Place = Callable[[], Any]
 
 
-def exconnect(url: str) -> Place:
+def exconnect(url: str, journal: str | None = None) -> Place:
     """Rules of the instrument, rate budget, clock, breaker, order store and typed answer included."""
     from exconnect import Client, Credentials
 
-    client = Client("binance", environment=url, credentials=Credentials(KEY, SECRET))
+    client = Client("binance", environment=url, credentials=Credentials(KEY, SECRET), journal=journal)
     return lambda: client.place_order("BTC/USDT", "buy", QUANTITY, price=PRICE).order_id
+
+
+def exconnect_journaled(url: str) -> Place:
+    """As it is by default: the order is on the disk before the first byte of it leaves."""
+    return exconnect(url, str(Path(tempfile.mkdtemp(dir=os.environ["BENCH_FOLDER"])) / "journal"))
 
 
 def ccxt(url: str) -> Place:
@@ -60,6 +69,7 @@ def binance_connector(url: str) -> Place:
 
 ADAPTERS = {
     "exconnect": exconnect,
+    "exconnect, journaled": exconnect_journaled,
     "ccxt": ccxt,
     "python-binance": python_binance,
     "binance-connector": binance_connector,

@@ -107,7 +107,13 @@ TABLES = (
         "rest",
         "One signed order over loopback: microseconds per call",
         "rest.py",
-        {name: name for name in (OURS, "ccxt", "python-binance", "binance-connector")},
+        {
+            "exconnect": OURS,
+            "exconnect, journaled": OURS,
+            "ccxt": "ccxt",
+            "python-binance": "python-binance",
+            "binance-connector": "binance-connector",
+        },
         {"cpu": "CPU", "latency": "wall clock"},
         (Goal("cpu", ("ccxt", "python-binance", "binance-connector"), 0.95),),
         order_server,
@@ -132,8 +138,8 @@ TABLES = (
 )
 
 
-def measured(script: str, python: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """What one worker says.
+def measured(script: str, python: str, arguments: Sequence[str], folder: str) -> dict[str, Any]:
+    """What one worker says; what it writes goes to `folder`.
 
     Raises:
         RuntimeError: it failed; the last lines of its complaint.
@@ -149,7 +155,7 @@ def measured(script: str, python: str, arguments: Sequence[str]) -> dict[str, An
         capture_output=True,
         text=True,
         timeout=WORKER_SECONDS,
-        env=own | {"PYTHONHASHSEED": "0"},
+        env=own | {"PYTHONHASHSEED": "0", "BENCH_FOLDER": folder, "EXCONNECT_STATE_DIR": folder},
         check=False,
     )
     if done.returncode:
@@ -162,12 +168,12 @@ def by_turns(table: Table, pythons: dict[str, str], rounds: int) -> tuple[Figure
     live = {name: pythons[venv] for name, venv in table.adapters.items() if venv in pythons}
     failed = {name: "does not install here" for name in table.adapters if name not in live}
     taken: dict[str, list[dict[str, Any]]] = {name: [] for name in live}
-    with table.arguments() as arguments:
+    with tempfile.TemporaryDirectory() as folder, table.arguments() as arguments:
         for number in range(rounds + table.extra_rounds):
             for name in sorted(live, reverse=bool(number % 2)):
                 progress(f"{table.name}, round {number + 1}: {name}")
                 try:
-                    taken[name].append(measured(table.script, live[name], [name, *arguments]))
+                    taken[name].append(measured(table.script, live[name], [name, *arguments], folder))
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     failed[name] = str(error)
                     del live[name]
