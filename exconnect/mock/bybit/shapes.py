@@ -280,6 +280,7 @@ def wallet(world: World, account: Account, assets: Iterable[str]) -> Json:
         "totalAvailableBalance": free,
         **dict.fromkeys(("accountIMRate", "accountMMRate", "totalPerpUPL", "totalInitialMargin"), "0"),
         **dict.fromkeys(("totalMaintenanceMargin", "accountIMRateByMp", "accountMMRateByMp", "accountLTV"), "0"),
+        **dict.fromkeys(("totalInitialMarginByMp", "totalMaintenanceMarginByMp"), "0"),
         "coin": [_coin(world, asset, account.of(asset)) for asset in assets],
     }
 

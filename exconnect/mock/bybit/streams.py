@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.disturb import Disturber, broken
@@ -61,6 +62,7 @@ class Hub:
         self._world = world
         self._topics: dict[str, Topic] = {}
         self._listeners: dict[str, dict[Callable[[str], None], None]] = {}
+        self._periods: set[int] = set()
         self._disturber = Disturber(world.faults)
         self._now_ms = now_ms
         self._depths = {
@@ -113,6 +115,7 @@ class Hub:
         if first is not None and self._world.faults.lasting("silence", "public", now_ms) is None:
             outbox(_written(first))
         self._listeners.setdefault(topic.name, {})[outbox] = None
+        self._note_periods()
 
     def remove(self, outbox: Callable[[str], None], name: str) -> None:
         """No longer this topic."""
@@ -121,13 +124,16 @@ class Hub:
         if not listeners:
             self._listeners.pop(name, None)
             self._topics.pop(name, None)
+            self._note_periods()
+
+    def _note_periods(self) -> None:
+        self._periods = {topic.period_ms for topic in self._topics.values() if topic.period_ms}
 
     # Time
 
     def next_ms(self) -> float:
         """When something is due next."""
-        periods = {topic.period_ms for topic in self._topics.values() if topic.period_ms}
-        return min(((self._now_ms // period + 1) * period for period in periods), default=float("inf"))
+        return min(((self._now_ms // period + 1) * period for period in self._periods), default=inf)
 
     def restart(self, now_ms: int) -> None:
         """The clock has jumped."""

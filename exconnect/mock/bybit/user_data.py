@@ -40,6 +40,7 @@ def order_rows(reports: Sequence[Report]) -> list[Json]:
     rows: list[Json] = []
     for report in reports:
         row = {"category": "spot", **shapes.order(Moment.of(report)), "feeCurrency": "", "closedPnl": "0"}
+        row |= {"rpiTakerAccess": False, "rpiMatchedQty": "0"}
         if report.kind == "new" and report.order.has_triggered:
             rows.append({**row, "orderStatus": "Triggered"})
         if report.kind == "too_late":
