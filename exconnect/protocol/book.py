@@ -2,8 +2,7 @@
 
 Per side there is one sorted list of keys with the best last, and beside it the list of slots in the same order; a
 dict finds a slot by the text of its price. The key of a price is its value: `0.10` and `0.1` are one level, and a
-text that is new is looked up by value before it becomes a level of its own. A level that is removed leaves its slot
-behind as a tombstone (prices come back), until there are too many of them.
+text that is new is looked up by value before it becomes a level of its own.
 
 What a slot holds is replaced, never changed, and the cells that views share (`[price text, quantity text, Level or
 None]`) are made when a view is taken: a view stays as it was, and Decimals are built once, when somebody reads a level.
@@ -20,6 +19,8 @@ from decimal import Decimal
 from enum import Enum
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from exconnect.errors import MalformedMessage
 from exconnect.model.enums import Source
@@ -86,7 +87,6 @@ class Fault(NamedTuple):
 
 
 _FLOAT_DIGITS = 15  # significant decimal digits that a float tells apart, whatever they are
-_FEW = 256  # tombstones that are not worth a purge
 _NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 
 # Comparing texts takes a tenth of the time that a float takes. A plain number up to the first of these is zero; one
@@ -123,22 +123,19 @@ def _fits_float(text: str) -> bool:
     return len(text) <= _FLOAT_DIGITS or len(text.replace(".", "").strip("0")) <= _FLOAT_DIGITS
 
 
-class _Slot:
-    """A price: its text, what stands there now (None: nothing), and the cell that views of it share."""
+class _Slot(Struct, gc=False):
+    """A level: its price and quantity as they are now, the text it is known by, and the cell that its views share."""
 
-    __slots__ = ("cell", "key", "pair", "text")
-
-    def __init__(self, text: str, key: Key) -> None:
-        self.text = text
-        self.key = key
-        self.pair: Pair | None = None
-        self.cell: Cell | None = None
+    key: Key
+    text: str
+    pair: Pair
+    cell: Cell | None = None
 
 
 class _Side:
     """One side of a book. Keys are floats until a price comes that floats cannot tell apart, then Decimals."""
 
-    __slots__ = ("_by_text", "_empty", "_index", "_key", "_keys", "_number", "_sign", "_slots")
+    __slots__ = ("_by_text", "_keys", "_number", "_sign", "_slots")
 
     def __init__(self, sign: str) -> None:
         self._sign = sign  # "-" for asks: the best is the last on both sides
@@ -146,24 +143,18 @@ class _Side:
         self._by_text: dict[str, _Slot] = {}
         self._keys: list[Key] = []
         self._slots: list[_Slot] = []
-        self._empty = 0  # tombstones among the slots; the last slot is never one
 
     def __len__(self) -> int:
-        return len(self._slots) - self._empty
+        return len(self._keys)
 
     def load(self, levels: Sequence[Pair]) -> None:
         self._number = float if all(_fits_float(price) for price, _ in levels) else Decimal
-        by_key: dict[Key, _Slot] = {}
-        for level in levels:
-            price, quantity = level
-            if not is_zero(quantity):
-                key = self._number(self._sign + price)
-                slot = by_key[key] = _Slot(price, key)
-                slot.pair = level
+        standing = (level for level in levels if not is_zero(level[1]))
+        slots = [_Slot(self._number(self._sign + level[0]), level[0], level) for level in standing]
+        by_key = {slot.key: slot for slot in slots}
         self._keys = sorted(by_key)
         self._slots = [by_key[key] for key in self._keys]
         self._by_text = {slot.text: slot for slot in self._slots}
-        self._empty = 0
 
     def apply(self, levels: Sequence[Pair]) -> None:
         find = self._by_text.get
@@ -172,46 +163,37 @@ class _Side:
             slot = find(price)
             if quantity > _ZERO and (quantity < _TWO_ZEROS or quantity >= _ZERO_ONE or not is_zero(quantity)):
                 if slot is None:
-                    slot = self._by_value(price) or self._made(price)
-                if slot.pair is None:
-                    self._empty -= 1
-                slot.pair = level
-                slot.cell = None
-            elif slot is not None or (slot := self._by_value(price)) is not None:
-                self._clear(slot)
-        slots = self._slots
-        while slots and slots[-1].pair is None:
-            del self._by_text[slots.pop().text], self._keys[-1]
-            self._empty -= 1
-        if self._empty > _FEW and self._empty > len(self):
-            self._purge()
+                    self._place(level)
+                else:
+                    slot.pair = level
+                    slot.cell = None
+            elif slot is None:
+                self._remove(price)
+            else:
+                index = bisect_left(self._keys, slot.key)
+                del self._keys[index], self._slots[index], self._by_text[price]
 
-    def _clear(self, slot: _Slot) -> None:
-        if slot.pair is not None:
-            slot.pair = slot.cell = None
-            self._empty += 1
-
-    def _by_value(self, price: str) -> _Slot | None:
-        """The slot of a price that is not known by this text, if its value is; it is known by this text from now on."""
-        if self._number is float and not _fits_float(price):
+    def _place(self, level: Pair) -> None:
+        """Put a level where its price is not known by this text: in place of the same value, or as a new one."""
+        price, keys = level[0], self._keys
+        if len(price) > _FLOAT_DIGITS and self._number is float and not _fits_float(price):
             self._use_decimals()
-        self._key = key = self._number(self._sign + price)
-        self._index = index = bisect_left(self._keys, key)
-        if index == len(self._keys) or self._keys[index] != key:
-            return None
-        slot = self._slots[index]
-        del self._by_text[slot.text]
-        slot.text = price
-        self._by_text[price] = slot
-        return slot
+        key = self._number(self._sign + price)
+        index = bisect_left(keys, key)
+        slot = self._by_text[price] = _Slot(key, price, level)
+        if index < len(keys) and keys[index] == key:
+            del self._by_text[self._slots[index].text]
+            self._slots[index] = slot
+        else:
+            keys.insert(index, key)
+            self._slots.insert(index, slot)
 
-    def _made(self, price: str) -> _Slot:
-        """A new slot, nothing in it yet, where `_by_value` just looked in vain."""
-        slot = self._by_text[price] = _Slot(price, self._key)
-        self._keys.insert(self._index, self._key)
-        self._slots.insert(self._index, slot)
-        self._empty += 1
-        return slot
+    def _remove(self, price: str) -> None:
+        """Remove a price that is not known by this text, if its value is."""
+        key = Decimal(self._sign + price) if not _fits_float(price) else self._number(self._sign + price)
+        index = bisect_left(self._keys, key)
+        if index < len(self._keys) and self._keys[index] == key:
+            del self._by_text[self._slots[index].text], self._keys[index], self._slots[index]
 
     def _use_decimals(self) -> None:
         self._number = Decimal
@@ -219,75 +201,39 @@ class _Side:
             slot.key = Decimal(self._sign + slot.text)
         self._keys[:] = [slot.key for slot in self._slots]
 
-    def _purge(self) -> None:
-        """Take the tombstones away."""
-        self._slots = [slot for slot in self._slots if slot.pair is not None]
-        self._keys = [slot.key for slot in self._slots]
-        self._by_text = {slot.text: slot for slot in self._slots}
-        self._empty = 0
-
     def best(self) -> _Slot | None:
         return self._slots[-1] if self._slots else None
 
     def worst(self) -> Key | None:
-        return next((slot.key for slot in self._slots if slot.pair is not None), None)
+        return self._keys[0] if self._keys else None
 
-    def has_half_of(self, count: int, mark: Key) -> bool:
-        """Whether at least half of `count` levels stand at `mark` or better; counts one by one only if it is close."""
-        start = bisect_left(self._keys, mark)
-        most = len(self._keys) - start
-        if most * 2 < count or (most - self._empty) * 2 >= count:
-            return most * 2 >= count
-        return sum(slot.pair is not None for slot in self._slots[start:]) * 2 >= count
+    def count_from(self, mark: Key) -> int:
+        """How many levels stand at `mark` or better."""
+        return len(self._keys) - bisect_left(self._keys, mark)
 
     def levels(self, depth: int | None) -> Levels:
-        wanted = len(self) if depth is None else min(depth, len(self))
-        cells: list[Cell] = []
-        seen = 0
-        while len(cells) < wanted:
-            upto = seen + wanted - len(cells)
-            cells += [
-                slot.cell or _cell(slot, slot.pair) for slot in self._slots[-seen - 1 : -upto - 1 : -1] if slot.pair
-            ]
-            seen = upto
-        if seen > 2 * wanted:
-            self._compact(seen)
-        return Levels(cells)
-
-    def _compact(self, count: int) -> None:
-        """Take the tombstones away that are among the best `count` slots."""
-        standing = []
-        for slot in self._slots[-count:]:
-            if slot.pair is None:
-                del self._by_text[slot.text]
-            else:
-                standing.append(slot)
-        self._empty -= min(count, len(self._slots)) - len(standing)
-        self._slots[-count:] = standing
-        self._keys[-count:] = [slot.key for slot in standing]
+        stop = None if depth is None else -depth - 1
+        return Levels([slot.cell or _cell(slot) for slot in self._slots[:stop:-1]])
 
     def prune(self, depth: int) -> None:
-        surplus = len(self) - depth
-        for slot in self._slots if surplus > 0 else ():
-            if slot.pair is not None:
-                self._clear(slot)
-                surplus -= 1
-                if not surplus:
-                    break
+        surplus = len(self._keys) - depth
+        if surplus > 0:
+            for slot in self._slots[:surplus]:
+                del self._by_text[slot.text]
+            del self._keys[:surplus], self._slots[:surplus]
 
 
-def _cell(slot: _Slot, pair: Pair) -> Cell:
-    cell: Cell = [pair[0], pair[1], None]
-    slot.cell = cell
+def _cell(slot: _Slot) -> Cell:
+    slot.cell = cell = [*slot.pair, None]
     return cell
 
 
 def _is_crossed(bid: _Slot | None, ask: _Slot | None) -> bool:
-    if bid is None or ask is None or bid.pair is None or ask.pair is None:
+    if bid is None or ask is None:
         return False
     if type(bid.key) is float and type(ask.key) is float:
         return bid.key >= -ask.key
-    return Decimal(bid.pair[0]) >= Decimal(ask.pair[0])
+    return Decimal(bid.text) >= Decimal(ask.text)
 
 
 class BookBuilder:
@@ -336,26 +282,24 @@ class BookBuilder:
     def _follow(self, update: BookUpdate) -> Change:
         if not update.is_plain:
             check_levels(update.bids, update.asks)
-        expected = self._sequencer.last_id + 1
-        verdict = self._sequencer.judge(update)
-        if verdict is Verdict.DROP:
+        sequencer = self._sequencer
+        last_id = sequencer.last_id
+        verdict = sequencer.judge(update)
+        if verdict is Verdict.APPLY:
+            self._bids.apply(update.bids)
+            self._asks.apply(update.asks)
+            if self._limit is not None:
+                self._bids.prune(self._limit)
+                self._asks.prune(self._limit)
+        elif verdict is Verdict.DROP:
             return Change.IGNORED
-        if verdict is Verdict.RESYNC:
-            return self._break(Fault("updates are missing", expected, update.first_id))
-        if verdict is Verdict.RESET:
+        elif verdict is Verdict.RESYNC:
+            return self._break(Fault("updates are missing", last_id + 1, update.first_id))
+        else:
             self._load_sides(update)
             self.state = BookState.LIVE
-        else:
-            self._apply(update)
         self._time_ms, self._received_at = update.time_ms, update.received_at
         return self._checked(update.last_id)
-
-    def _apply(self, update: BookUpdate) -> None:
-        self._bids.apply(update.bids)
-        self._asks.apply(update.asks)
-        if self._limit is not None:
-            self._bids.prune(self._limit)
-            self._asks.prune(self._limit)
 
     def _checked(self, last_id: int) -> Change:
         if _is_crossed(self._bids.best(), self._asks.best()):
@@ -402,7 +346,7 @@ class BookBuilder:
     def is_thin(self) -> bool:
         """Whether the market has eaten through half of what the last snapshot showed: time for another."""
         sides = zip((self._bids, self._asks), self._horizons, strict=True)
-        return any(mark is not None and not side.has_half_of(mark[1], mark[0]) for side, mark in sides)
+        return any(mark is not None and side.count_from(mark[0]) * 2 < mark[1] for side, mark in sides)
 
     def refresh(self) -> None:
         """Await a new snapshot while the book goes on being valid."""

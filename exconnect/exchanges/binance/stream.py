@@ -217,10 +217,10 @@ class MarketSession:
         if kind == "avgPrice":
             self._sings = True
             return _NOTHING
-        name = _NAMES[kind](data) if isinstance(kind, str) and kind in _NAMES else None
-        if name is None:
+        naming = _NAMES.get(kind) if isinstance(kind, str) else None
+        if naming is None:
             return (Unknown(str(kind or stream.partition("@")[2] or stream)),)
-        topic = self._topics.get(name)
+        topic = self._topics.get(naming(data))
         if topic is None:
             return _NOTHING  # no longer wanted
         try:
