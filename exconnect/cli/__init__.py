@@ -26,7 +26,9 @@ COMMANDS = {
     "ticker": "market:ticker",
     "book": "market:book",
     "history": "history:run",
-    **dict.fromkeys(("journal", "halt", "resume"), "later:needs_journal"),
+    "journal": "journal:run",
+    "halt": "journal:halt",
+    "resume": "journal:resume",
     **dict.fromkeys(arguments.LATER, "later:not_yet"),
 }
 

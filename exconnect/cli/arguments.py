@@ -118,12 +118,12 @@ def _add_history(commands: _Commands) -> None:
 
 
 def _add_journal(commands: _Commands) -> None:
-    journal = _add(commands, "journal", "what is written down of orders (needs a journal)")
+    journal = _add(commands, "journal", "what is written down of orders")
     journal.add_argument("action", choices=("show", "verify", "reconcile"))
     journal.add_argument("--file", metavar="PATH", help="the journal's file")
-    halt = _add(commands, "halt", "from now on no process places orders (needs a journal)")
+    halt = _add(commands, "halt", "from now on no process of this account places orders")
     halt.add_argument("--reason", metavar="TEXT", default="", help="why, for those who wonder")
-    _add(commands, "resume", "end a halt (needs a journal)")
+    _add(commands, "resume", "end a halt")
 
 
 class _Version(argparse.Action):

@@ -9,16 +9,6 @@ from exconnect.cli.output import Output
 from exconnect.errors import NotSupported
 
 
-def needs_journal(given: argparse.Namespace, _: Output) -> NoReturn:
-    """`journal show|verify|reconcile`, `halt`, `resume`.
-
-    Raises:
-        NotSupported: always.
-    """
-    text = f"{given.command} needs a journal, which this version does not keep"
-    raise NotSupported(text, {"capability": "journal"})
-
-
 def not_yet(given: argparse.Namespace, _: Output) -> NoReturn:
     """`stream record balance orders config completion`.
 

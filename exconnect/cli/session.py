@@ -27,6 +27,8 @@ def connected(given: argparse.Namespace) -> Iterator[Client]:
         if environment is not None and environment.lower() == "mock":
             environment = stack.enter_context(mock_of(given.exchange))
         options: dict[str, Any] = {} if given.timeout is None else {"timeout": given.timeout}
+        if getattr(given, "journal", None) is not None:
+            options["journal"] = given.journal
         yield stack.enter_context(Client(given.exchange, environment=environment, **options))
 
 

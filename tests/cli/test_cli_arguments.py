@@ -92,21 +92,10 @@ def test_version(run):
     assert (ran.code, ran.out) == (0, f"exconnect {version('exconnect')}\n")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["journal", "show"],
-        ["journal", "verify", "--file", "x"],
-        ["journal", "reconcile"],
-        ["halt", "--reason", "lunch"],
-        ["halt"],
-        ["resume"],
-    ],
-)
-def test_what_needs_a_journal_says_so(run, words):
-    error = run(*words, "--json").failed("not_supported", 2)
-    assert error["message"] == f"{words[0]} needs a journal, which this version does not keep"
-    assert run(*words).out == ""
+@pytest.mark.parametrize("words", [["journal", "show"], ["journal", "reconcile"], ["halt"], ["resume"]])
+def test_what_concerns_an_account_needs_one(run, words):
+    error = run(*words, "--json").failed("configuration_error", 2)
+    assert "EXCONNECT_BINANCE_API_KEY" in error["message"]
 
 
 @pytest.mark.parametrize("words", [["stream"], ["balance"], ["config", "show"], ["completion", "bash"]])

@@ -70,7 +70,7 @@ def test_fields_as_people_read_them(value, text):
 
 
 def test_a_fault_of_ours_is_a_failure_too(run, monkeypatch):
-    monkeypatch.setattr("exconnect.cli.later.needs_journal", lambda *_: 1 / 0)
+    monkeypatch.setattr("exconnect.cli.journal.resume", lambda *_: 1 / 0)
     ran = run("resume", "--json")
     assert "ZeroDivisionError" in ran.failed("internal_error", 1)["message"]
     assert "Traceback" in ran.err
@@ -81,7 +81,7 @@ def test_what_an_error_carries_is_in_the_last_line(run, monkeypatch, kind, code)
     def fail(*_):
         raise kind("so it was", {"code": -1003})
 
-    monkeypatch.setattr("exconnect.cli.later.needs_journal", fail)
+    monkeypatch.setattr("exconnect.cli.journal.resume", fail)
     error = run("resume", "--json").failed(kind().kind, code)
     assert error == {"kind": kind().kind, "message": "so it was", "outcome": kind.outcome, "code": -1003}
 
@@ -90,7 +90,7 @@ def test_an_interrupt_is_130(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("exconnect.cli.later.needs_journal", interrupt)
+    monkeypatch.setattr("exconnect.cli.journal.resume", interrupt)
     assert run("resume", "--json").failed("interrupted", 130)["outcome"] == "not_sent"
 
 

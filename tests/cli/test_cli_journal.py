@@ -1,0 +1,79 @@
+"""`journal`, `halt` and `resume`: on the journal that a program left behind."""
+
+import sqlite3
+
+import pytest
+
+from exconnect import Client, OutcomeUnknown, TradingHalted
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def account(mock, monkeypatch):
+    for name, value in mock.env().items():
+        monkeypatch.setenv(name, value)
+    return mock
+
+
+@pytest.fixture
+def client(account):
+    with Client("binance") as made:
+        yield made
+
+
+def test_show(run, client):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    client.cancel_order(order)
+    shown = run("journal", "show", "--json").last["orders"]
+    assert [(row["client_order_id"], row["status"], row["quantity"]) for row in shown] == [
+        (order.client_order_id, "canceled", "0.01000000")
+    ]
+    assert order.client_order_id in run("journal", "show").out
+    assert run("journal", "show", "--file", str(client.journal), "--json").last["orders"] == shown
+
+
+def test_before_the_first_order(run, account):
+    assert run("journal", "show", "--json").last == {"orders": []}
+    assert run("journal", "verify", "--json").last == {"ok": True, "intents": 0, "problems": []}
+    assert list(account.state_dir.glob("*.journal")) == []
+
+
+def test_verify(run, client):
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    assert run("journal", "verify", "--json").last == {"ok": True, "intents": 1, "problems": []}
+    db = sqlite3.connect(client.journal, isolation_level=None)
+    db.execute("UPDATE intent SET snapshot = 'x'")
+    db.close()
+    ran = run("journal", "verify", "--json")
+    assert ran.code == 1
+    assert len(ran.last["problems"]) == 1
+
+
+def test_reconcile(run, client, account):
+    account.faults.add("reset", on="place_order", at="before_accept")
+    with pytest.raises(OutcomeUnknown):
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine", timeout=1)
+    ran = run("journal", "reconcile", "--timeout", "1", "--json")
+    assert (ran.code, ran.last) == (4, {"ok": False, "resolved": 0, "unknown": ["mine"]})
+    account.faults.add("reset", on="place_order", at="after_accept")
+    account.faults.add("status", on="fetch_order", status=503, times=None)
+    with pytest.raises(OutcomeUnknown):
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="yours", timeout=1)
+    account.faults.clear()
+    ran = run("journal", "reconcile", "--timeout", "2", "--json")
+    assert ran.last["unknown"] == ["mine"]
+    assert client.orders.wait("yours", until="accepted", timeout=5).is_open
+
+
+def test_halt_and_resume(run, client):
+    halted = run("halt", "--reason", "lunch", "--json").last
+    assert (halted["halted"], halted["reason"]) == (True, "lunch")
+    with pytest.raises(TradingHalted, match="lunch"):
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    assert run("resume", "--json").last == {"halted": False, "since": None, "reason": None}
+    assert client.place_order("BTC/USDT", "buy", "0.01", price="59000").is_open
+
+
+def test_a_file_that_is_not_there(run):
+    run("journal", "show", "--file", "nowhere", "--json").failed("configuration_error", 2)
