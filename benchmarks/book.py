@@ -55,9 +55,7 @@ class Exconnect:
 
     def best(self) -> Best:
         view = self.builder.view(DEPTH)
-        return [(price, quantity) for price, quantity in view.bids], [
-            (price, quantity) for price, quantity in view.asks
-        ]
+        return view.bids[:DEPTH], view.asks[:DEPTH]
 
 
 class CcxtPro:
