@@ -67,6 +67,11 @@ class Page(Struct, Generic[T], frozen=True):
 Ask = Callable[[Where], Page[T]]
 
 
+def rank(mark: Mark) -> tuple[int, int, str]:
+    """What to sort by."""
+    return mark[0], len(mark[1]), mark[1]  # ids that count, count beyond nine
+
+
 def whole(ask: Ask[T], where: Where, mark: Callable[[T], Mark]) -> Page[T]:
     """A page with all its parts: ascending, each item once."""
     page = ask(where)
@@ -77,7 +82,7 @@ def whole(ask: Ask[T], where: Where, mark: Callable[[T], Mark]) -> Page[T]:
         page = ask(page.more)
         older = {mark(item): item for item in page.items}
         found = older | {key: item for key, item in found.items() if key not in older}
-    return Page([found[key] for key in sorted(found, key=lambda key: key[0])], page.next)
+    return Page([found[key] for key in sorted(found, key=rank)], page.next)
 
 
 def gather(ask: Ask[T], where: Where, mark: Callable[[T], Mark], limit: int) -> list[T]:
@@ -146,11 +151,7 @@ def _behind(items: list[T], seen: Any, mark: Callable[[T], Mark]) -> list[T]:
     marks, last = [mark(item) for item in items], (seen[0], seen[1])
     if last in marks:
         return items[marks.index(last) + 1 :]
-    return [item for item, key in zip(items, marks, strict=True) if _rank(key) > _rank(last)]
-
-
-def _rank(mark: Mark) -> tuple[int, int, str]:
-    return mark[0], len(mark[1]), mark[1]  # ids that count, count beyond nine
+    return [item for item, key in zip(items, marks, strict=True) if rank(key) > rank(last)]
 
 
 def begin(where: Where, left: int | None, **what: Any) -> State:

@@ -25,7 +25,7 @@ from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
 from exconnect.model.values import datetime_of, plain
 from exconnect.protocol.call import Call, Cost, Failure, Lane, Params, Replay, Request, Response, Security
 from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
-from exconnect.protocol.pages import Page, Where, mark_candle, mark_item, mark_order
+from exconnect.protocol.pages import Page, Where, rank, mark_candle, mark_item, mark_order
 from exconnect.protocol.session import BookUpdate
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ BATCH = 10  # orders in one call
 _DAY_MS = 86_400_000
 _WEEK_MS = 7 * _DAY_MS
 _KEPT_MS = 730 * _DAY_MS  # how far back histories go
-_MONTH = "M"
+_MONTH, _DAY = "M", "D"  # candles that tell where others are
 _WHOLE_LISTING = 64 * 1024 * 1024  # bytes
 
 # Conditional orders are apart from the others, and a cancel means one of these kinds only.
@@ -179,7 +179,9 @@ def fetch_trades(instrument: Instrument, where: Where, limit: int) -> Call[Page[
 
     def decode(reply: wire.Reply) -> Page[Trade]:
         rows = wire.read(wire.Rows, reply.result).rows
-        return Page(sorted((parse.trade(row, symbol) for row in reversed(rows)), key=lambda trade: mark_item(trade)[0]))
+        return Page(
+            sorted((parse.trade(row, symbol) for row in reversed(rows)), key=lambda trade: rank(mark_item(trade)))
+        )
 
     params = (*_of(instrument), ("limit", limit))
     return _call("fetch_trades", "GET", "market/recent-trade", params, decode, symbol=symbol)
@@ -192,8 +194,9 @@ def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit:
     the months tell where there are any.
     """
     start, end = where.get("start"), where.get("end")
-    if where.get("seek") or start == 0:
-        return _first_candle(instrument, start or 0, end, at)
+    seek = where.get("seek") or (_MONTH if start == 0 else None)
+    if seek is not None:
+        return _first_candle(instrument, seek, start or 0, end, at)
     length = after(datetime_of(0), interval) - datetime_of(0)
     until = end if start is None else _least(start + limit * (length // _MILLISECOND), end)
     now = datetime_of(at)
@@ -204,7 +207,7 @@ def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit:
         kept = [each for each in candles if (start or 0) <= mark_candle(each)[0] < (until or at + 1)]
         if start is None or until is None or until > at or until == end:
             return Page(kept)
-        return Page(kept, {"start": until, "end": end} if kept else {"start": until, "end": end, "seek": True})
+        return Page(kept, {"start": until, "end": end} if kept else {"start": until, "end": end, "seek": _MONTH})
 
     return _call(
         "fetch_candles",
@@ -230,16 +233,23 @@ def _least(*times: int | None) -> int:
     return min(time for time in times if time is not None)
 
 
-def _first_candle(instrument: Instrument, start: int, end: int | None, at: int) -> Call[Page[Candle]]:
-    """No candle yet, but where they begin: at the first month since `start` that has any."""
+def _first_candle(instrument: Instrument, seek: str, start: int, end: int | None, at: int) -> Call[Page[Candle]]:
+    """No candle yet, but where they begin: on the first day, of the first month since `start`, that has any."""
+    limit = PAGE["candles"]
     until = _least(end, at + 1)
+    if seek == _DAY:
+        until = min(until, start + limit * _DAY_MS)
 
     def decode(reply: wire.Reply) -> Page[Candle]:
         opened = [parse.ms(row[0]) or 0 for row in wire.read(list[list[Any]], wire.read(wire.Rows, reply.result).rows)]
-        within = [month for month in opened if month < until]
-        return Page([], {"start": max(start, min(within)), "end": end} if within else None)
+        within = [begin for begin in opened if begin < until]
+        if not within:
+            return Page([])
+        following = {"start": max(start, min(within)), "end": end}
+        return Page([], following if seek == _DAY else {**following, "seek": _DAY})
 
-    params = (("interval", _MONTH), ("start", max(start - 31 * _DAY_MS, 0)), ("end", until - 1), ("limit", 1000))
+    back = _DAY_MS if seek == _DAY else 31 * _DAY_MS  # what has begun before `start` may go on after it
+    params = (("interval", seek), ("start", max(start - back, 0)), ("end", until - 1), ("limit", limit))
     return _call(
         "fetch_candles",
         "GET",
@@ -349,7 +359,7 @@ def fetch_open_orders(instrument: Instrument | None, lookup: Lookup, where: Wher
 
     def decode(reply: wire.Reply) -> Page[Order]:
         rows, cursor = _rows(reply, limit)
-        orders = sorted(map(read, rows), key=lambda order: mark_order(order)[0])
+        orders = sorted(map(read, rows), key=lambda order: rank(mark_order(order)))
         return Page(orders, more=None if cursor is None else {"cursor": cursor})
 
     return _query(
@@ -391,7 +401,9 @@ def fetch_orders(instrument: Instrument, where: Where, *, limit: int, at: int) -
 
     def decode(reply: wire.Reply) -> Page[Order]:
         rows, cursor = _rows(reply, limit)
-        orders = sorted((parse.order(row, instrument.symbol) for row in rows), key=lambda order: mark_order(order)[0])
+        orders = sorted(
+            (parse.order(row, instrument.symbol) for row in rows), key=lambda order: rank(mark_order(order))
+        )
         kept = [each for each in orders if (start or 0) <= mark_order(each)[0] and _is_before(until, each)]
         oldest = since
         if oldest is None:
@@ -428,7 +440,7 @@ def fetch_fills(instrument: Instrument, where: Where, *, order_id: str | None, l
     def decode(reply: wire.Reply) -> Page[Fill]:
         rows, cursor = _rows(reply, limit)
         fills = [parse.fill(row, instrument.symbol) for row in rows if row.get("execType", "Trade") != "Funding"]
-        fills.sort(key=lambda fill: (mark_item(fill)[0], _sequence(fill)))
+        fills.sort(key=lambda fill: rank(mark_item(fill)))
         is_whole = cursor is None or (start is None and order_id is None)
         base = {"start": start, "end": where.get("end")}
         return Page(fills, following, None if is_whole else {**base, "cursor": cursor})
@@ -446,11 +458,6 @@ def fetch_fills(instrument: Instrument, where: Where, *, order_id: str | None, l
         decode,
         symbol=instrument.symbol,
     )
-
-
-def _sequence(fill: Fill) -> int:
-    seq = fill.raw.get("seq")
-    return seq if isinstance(seq, int) else 0
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------
