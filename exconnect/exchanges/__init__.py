@@ -9,6 +9,7 @@ from exconnect.protocol.exchange import Exchange
 
 _FOLDERS = {
     "binance": "exconnect.exchanges.binance",
+    "bybit": "exconnect.exchanges.bybit",
 }
 
 

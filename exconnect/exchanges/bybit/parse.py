@@ -454,7 +454,13 @@ def outcomes(reply: wire.Reply, names: Sequence[str], made: Callable[[Any], T]) 
     rows = wire.read(wire.Rows, reply.result).rows
     codes = wire.read(wire.Outcomes, reply.ret_ext_info or {}).rows
     found: dict[str, T | Failure] = {}
+    by_place: dict[str, T | Failure] = {}  # of those that the answer does not name
     for row, outcome, name in zip(rows, codes, names, strict=False):
         given = wire.read(wire.Ack, row).order_link_id
-        found[given if given in names else name] = made(row) if outcome.code == 0 else errors.of_item(outcome)
+        result = made(row) if outcome.code == 0 else errors.of_item(outcome)
+        if given in names:
+            found[given] = result
+        else:
+            by_place[name] = result
+    found = by_place | found
     return [found[name] if name in found else errors.untold() for name in names]

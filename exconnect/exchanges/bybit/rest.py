@@ -25,7 +25,7 @@ from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
 from exconnect.model.values import datetime_of, plain
 from exconnect.protocol.call import Call, Cost, Failure, Lane, Params, Replay, Request, Response, Security
 from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
-from exconnect.protocol.pages import Page, Where, rank, mark_candle, mark_item, mark_order
+from exconnect.protocol.pages import Page, Where, mark_candle, mark_item, mark_order, rank
 from exconnect.protocol.session import BookUpdate
 
 T = TypeVar("T")

@@ -19,7 +19,10 @@ HMAC = signer(Credentials("test_api_key", "test_secret"))
 LISTENING = Signer("XXXXXXXXXX", "hmac", lambda payload: payload.decode())  # the signature is what was signed
 
 GETS = [
-    ((("category", "linear"), ("symbol", "BTCUSDT")), "fd4f31228a46109dc6673062328693696df9a96c7ff04e6491a45e7f63a0fdd7"),
+    (
+        (("category", "linear"), ("symbol", "BTCUSDT")),
+        "fd4f31228a46109dc6673062328693696df9a96c7ff04e6491a45e7f63a0fdd7",
+    ),
     ((), "cfffd774219bfa1d400476f699f830daaedcd3c41faa1dbdda95a8f4dd8170cc"),
     (
         (
@@ -108,7 +111,7 @@ def test_numbers_and_flags_of_json():
         ("positionIdx", "x"),
         ("qty", "1"),
         ("request", '[{"a":1}]'),
-        ("te\"xt", 'quo"te\u2028'),
+        ('te"xt', 'quo"te\u2028'),
     )  # fmt: skip
     body = auth.encode(Request("POST", "/", params)).body
     assert json.loads(body) == {

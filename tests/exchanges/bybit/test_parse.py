@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -69,7 +70,7 @@ def test_amounts(value, expected):
     assert parse.amount(value) == parse.optional(value) == expected
 
 
-@pytest.mark.parametrize("value", ["", "1e5", "nan", "1_0", " 1", "１", True, None, [], "1" * 21])
+@pytest.mark.parametrize("value", ["", "1e5", "nan", "1_0", " 1", "\uff11", True, None, [], "1" * 21])
 def test_what_is_no_amount(value):
     with pytest.raises(MalformedMessage):
         parse.amount(value)
@@ -89,10 +90,8 @@ def test_any_plain_number_survives(number):
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.booleans())
 def test_anything_else_is_a_number_or_malformed(value):
-    try:
+    with suppress(MalformedMessage):
         assert isinstance(parse.amount(value), D)
-    except MalformedMessage:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_times(value, expected):
     assert parse.ms(value) == expected
 
 
-@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", D(1), "9" * 18, [], "１"])
+@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", D(1), "9" * 18, [], "\uff11"])
 def test_what_is_no_time(value):
     with pytest.raises(MalformedMessage):
         parse.ms(value)

@@ -1,0 +1,254 @@
+"""A client on a mock Bybit, over real sockets: a round through everything that spot offers."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from exconnect import (
+    Client,
+    InsufficientFunds,
+    NotSupported,
+    OrderNotFound,
+    OrderRejected,
+    OrderStatus,
+    Side,
+    UnknownSymbol,
+    WouldCross,
+)
+from exconnect.mock import MockExchange
+
+pytestmark = pytest.mark.network
+
+D = Decimal
+BTC = "BTC/USDT"
+
+
+@pytest.fixture
+def mock():
+    with MockExchange("bybit", seed=7, activity=0) as exchange:
+        yield exchange
+        assert exchange.ledger.violations == []
+
+
+@pytest.fixture
+def client(mock):
+    with Client("bybit", environment=mock) as made:
+        yield made
+
+
+def test_market_data(client, mock):
+    assert client.fetch_time().tzinfo is not None
+    btc = client.fetch_instruments()[BTC]
+    assert (btc.tick_size, btc.lot_size, btc.min_notional) == (D("0.01"), D("0.00001"), 5)
+    ticker = client.fetch_ticker(BTC)
+    assert (ticker.bid, ticker.ask) == (D(59994), D(60006))
+    assert set(client.fetch_tickers()) == {BTC, "ETH/USDT"}
+    truth = mock.ledger.book(BTC)
+    book = client.fetch_book(BTC, depth=5)
+    assert [tuple(level) for level in book.bids] == truth.bids[:5]
+    assert book.sequence == truth.sequence
+    for _ in range(3):
+        mock.execute(BTC, "buy", "0.1")
+    trades = client.fetch_trades(BTC)
+    assert [trade.id for trade in trades] == [str(trade.id) for trade in mock.ledger.trades(BTC)]
+    assert trades[-1].side is Side.BUY
+
+
+def test_candles(client):
+    page = client.fetch_candles(BTC, "1h", start="2026-01-01", end="2026-01-02")
+    assert len(page) == 24
+    everything = list(client.iter_candles(BTC, "1h", start="2026-01-01", end="2026-04-01"))
+    assert len(everything) == 90 * 24
+    pages = client.iter_candles(BTC, "1h", start="2026-01-01", end="2026-04-01", limit=1500)
+    first = [next(pages) for _ in range(1100)]
+    assert [*first, *client.iter_candles(BTC, cursor=pages.cursor)] == everything[:1500]
+    days = list(client.iter_candles(BTC, "1d"))
+    assert days[0].open_time.year == 2024
+    assert not days[-1].is_closed
+
+
+def test_what_is_not_offered(client):
+    with pytest.raises(NotSupported):
+        client.iter_trades(BTC)
+    with pytest.raises(NotSupported):
+        client.fetch_candles(BTC, "1s")
+    with pytest.raises(NotSupported):
+        client.place_order(BTC, "buy", "0.01", price="50000", validate_only=True)
+    with pytest.raises(UnknownSymbol) as caught:
+        client.fetch_ticker("BTC-USDT")
+    assert BTC in caught.value.suggestions
+
+
+def test_an_accepted_order_is_a_whole_order(client, mock):
+    order = client.place_order(BTC, "buy", "0.01", price="50000")
+    assert order.status is OrderStatus.ACCEPTED
+    assert (order.side, order.type.value, order.quantity, order.price) == (Side.BUY, "limit", D("0.01"), D(50000))
+    assert order.order_id is not None
+    assert client.orders.wait(order, until="accepted").status is OrderStatus.NEW
+    assert [each.client_order_id for each in client.fetch_open_orders()] == [order.client_order_id]
+    amended = client.amend_order(order, price="51000", quantity="0.02")
+    assert (amended.price, amended.quantity, amended.client_order_id) == (D(51000), D("0.02"), order.client_order_id)
+    assert client.cancel_order(order).status is OrderStatus.CANCELED
+    assert client.cancel_order(order).status is OrderStatus.CANCELED  # too late is no error
+    assert client.fetch_order(order).status is OrderStatus.CANCELED
+    assert mock.ledger.order(order.client_order_id).status == "canceled"
+    with pytest.raises(OrderNotFound):
+        client.cancel_order("nobody-knows-me", symbol=BTC)
+
+
+def test_quantities_count_base_asset_unless_quote_is_asked_for(client):
+    bought = client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"))
+    assert (bought.status, bought.filled_quantity) == (OrderStatus.FILLED, D("0.01"))
+    spent = client.orders.wait(client.place_order(BTC, "buy", type="market", quote_quantity="100"))
+    assert (spent.status, spent.quote_quantity, spent.quantity) == (OrderStatus.FILLED, D(100), None)
+    assert D(99) < spent.filled_quote <= D(100)
+    fills = client.fetch_fills(BTC, order=bought)
+    assert sum(fill.quantity for fill in fills) == D("0.01")
+    assert {fill.client_order_id for fill in fills} == {bought.client_order_id}
+    assert client.orders.get(bought).fills_complete
+    assert client.fetch_balances()["BTC"].total > 100
+    assert client.fetch_fees(BTC).taker == D("0.001")
+
+
+def test_refusals_have_the_same_classes_as_elsewhere(client):
+    with pytest.raises(InsufficientFunds):
+        client.place_order(BTC, "buy", "1000", price="60000")
+    crossing = client.place_order(BTC, "buy", "0.01", price="60500", post_only=True)
+    refused = client.orders.wait(crossing)
+    assert refused.status is OrderStatus.REJECTED
+    with pytest.raises(WouldCross):
+        refused.raise_for_status()
+    with pytest.raises(OrderRejected):
+        client.place_order(BTC, "buy", "0.01", price="90000")  # beyond the band
+    ioc = client.place_order(BTC, "buy", "0.01", price="50000", time_in_force="ioc")
+    assert client.orders.wait(ioc).status is OrderStatus.EXPIRED
+
+
+def test_no_order_is_left_behind(client):
+    plain = client.place_order(BTC, "buy", "0.01", price="50000")
+    stop = client.place_order(BTC, "sell", "0.01", price="49000", stop_price="50000", type="stop_loss_limit")
+    held = client.place_order(
+        "ETH/USDT", "sell", "1", stop_price="2000", type="stop_loss", extra={"orderFilter": "tpslOrder"}
+    )
+    other = client.place_order("ETH/USDT", "sell", "1", stop_price="9000", type="take_profit")
+    assert client.orders.wait(other, until="accepted").status is OrderStatus.UNTRIGGERED
+    assert client.cancel_order(other).status is OrderStatus.CANCELED
+    canceled = client.cancel_all_orders()
+    assert {order.client_order_id for order in canceled} == {each.client_order_id for each in (plain, stop, held)}
+    assert client.fetch_open_orders() == []
+    assert client.cancel_all_orders(BTC) == []
+
+
+def test_histories(client):
+    orders = [client.place_order(BTC, "buy", "0.01", price=str(50000 + number)) for number in range(4)]
+    for order in orders[:2]:
+        client.cancel_order(order)
+    market = client.orders.wait(client.place_order(BTC, "buy", "0.05", type="market"))
+    names = [order.client_order_id for order in (*orders, market)]
+    assert [order.client_order_id for order in client.fetch_orders(BTC)] == names
+    assert [order.client_order_id for order in client.fetch_orders(BTC, limit=2)] == names[-2:]
+    pages = client.iter_orders(BTC, start=orders[0].created_at)
+    first = [next(pages).client_order_id for _ in range(2)]
+    assert [*first, *(order.client_order_id for order in client.iter_orders(BTC, cursor=pages.cursor))] == names
+    fills = client.fetch_fills(BTC)
+    assert list(client.iter_fills(BTC, start=market.created_at)) == fills
+    assert sum(fill.quantity for fill in fills) == D("0.05")
+
+
+def test_an_order_whose_answer_is_lost_is_found(client, mock):
+    fault = mock.faults.add("reset", on="place_order", at="after_accept")
+    order = client.place_order(BTC, "buy", "0.01", price="50000")
+    assert fault.fired == 1
+    assert order.status is OrderStatus.NEW
+    assert len(mock.ledger.orders(BTC)) == 1
+
+
+def test_budgets_are_learnt_and_kept(mock):
+    with Client("bybit", environment=mock) as client:
+        for number in range(25):
+            client.place_order(BTC, "buy", "0.001", price=str(50000 + number))
+        assert client.health().limits["order/create_1s"].limit == 20
+        assert client.metrics()["rate_limited"] == 0
+
+
+class Listener:
+    """Keeps what it hears; `wait` until there is enough."""
+
+    def __init__(self):
+        self.items = []
+        self.changed = threading.Condition()
+
+    def __call__(self, item):
+        with self.changed:
+            self.items.append(item)
+            self.changed.notify_all()
+
+    def wait(self, ready, timeout=10.0):
+        with self.changed:
+            assert self.changed.wait_for(lambda: any(map(ready, self.items)), timeout), self.items[-3:]
+
+
+def test_a_stream_of_everything(client, mock):
+    books, trades, tickers, candles = Listener(), Listener(), Listener(), Listener()
+    with client.stream(BTC, "ETH/USDT") as stream:
+        stream.on_book(books, depth=200)
+        stream.on_trade(trades)
+        stream.on_ticker(tickers)
+        stream.on_candle(candles)
+        stream.start()
+        assert stream.wait_live(10)
+        mock.execute(BTC, "buy", "0.5")
+        trades.wait(lambda trade: trade.quantity == D("0.5"))
+        tickers.wait(lambda ticker: ticker.symbol == BTC and ticker.last == D(60006))
+        candles.wait(lambda candle: candle.symbol == BTC and candle.volume >= D("0.5"))
+        truth = mock.ledger.book(BTC)
+        books.wait(lambda book: book.symbol == BTC and book.sequence == truth.sequence)
+        book = stream.book(BTC)
+        assert [tuple(level) for level in book.asks] == truth.asks
+        assert book.is_valid
+
+
+def test_a_gap_heals_by_subscribing_anew(client, mock):
+    notices, books = Listener(), Listener()
+    with client.stream(BTC) as stream:
+        stream.on_notice(notices)
+        stream.on_book(books)
+        stream.start()
+        assert stream.wait_live(10)
+        gap = mock.faults.add("gap", on="book")
+        mock.execute(BTC, "buy", "0.5")
+        assert gap.wait(5)
+        mock.execute(BTC, "buy", "0.1")
+        notices.wait(lambda notice: notice.reason == "updates are missing")
+        truth = mock.ledger.book(BTC)
+        books.wait(lambda book: book.sequence == truth.sequence)
+        assert [tuple(level) for level in stream.book(BTC).asks] == truth.asks[:50]
+        assert stream.metrics()["resyncs"] == 1
+
+
+def test_another_depth_while_it_runs(client, mock):
+    books = Listener()
+    with client.stream(BTC) as stream:
+        stream.on_book(books, depth=1)
+        stream.start()
+        assert stream.wait_live(10)
+        assert len(stream.book(BTC).bids) == 1
+        stream.on_book(lambda _: None, BTC, depth=60)
+        assert stream.wait_live(10)
+        assert len(stream.book(BTC).bids) == 60
+
+
+def test_a_lost_connection_comes_back(client, mock):
+    status = Listener()
+    with client.stream(BTC) as stream:
+        stream.on_status(status)
+        stream.on_book(lambda _: None)
+        stream.start()
+        assert stream.wait_live(10)
+        mock.faults.add("disconnect", on="public").wait(5)
+        status.wait(lambda change: change.status == "down")
+        assert stream.wait_live(10)
+        assert stream.metrics()["reconnects"] == 1
