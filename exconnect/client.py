@@ -284,12 +284,13 @@ class Client(AccountData):
     def _place(self, command: PlaceOrder, timeout: float | None) -> Order:
         left = self._timeout(timeout)
         venue = self._trading()
-        if command.idempotency_key is not None and self.journal is None:
-            raise ConfigurationError("idempotency_key needs a journal: do not say journal=None")
-        self._check_capabilities(command)
+        self._check(command)
         return venue.commands.place(command, left)
 
-    def _check_capabilities(self, command: PlaceOrder) -> None:
+    def _check(self, command: PlaceOrder) -> None:
+        """What this client and this exchange can do at all."""
+        if command.idempotency_key is not None and self.journal is None:
+            raise ConfigurationError("idempotency_key needs a journal: do not say journal=None")
         if command.type.is_conditional:
             self._need(Capability.STOP_ORDERS)
         if command.trailing_delta_bps is not None:
@@ -351,8 +352,8 @@ class Client(AccountData):
         self, orders: Sequence[PlaceOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
         """One result per order, in the order given; an order's failure is its result."""
-        items = _all_of(orders, PlaceOrder, "orders")
-        return self._trading().commands.each(lambda item: self._place(item, timeout), items)
+        items, left = _all_of(orders, PlaceOrder, "orders"), self._timeout(timeout)
+        return self._trading().batches.place(items, self._check, left)
 
     def amend_orders(
         self, orders: Sequence[AmendOrder], *, timeout: float | None = None

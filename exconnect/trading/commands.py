@@ -10,6 +10,8 @@ from decimal import Decimal
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
+
 from exconnect.errors import (
     AmendRefused,
     ExchangeError,
@@ -34,10 +36,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
+SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 _RECANCEL_S = 0.5
 _LOOKS_APART_S = 0.25
 _ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
+
+
+class Ready(Struct, frozen=True):
+    """An order that everything here allows, written down, with the call that sends it."""
+
+    command: PlaceOrder
+    order: Order
+    instrument: Instrument
+    call: Call[Order]
+
+
+class Sending:
+    """Writes an attempt down for each order in it, right before it leaves, or refuses."""
+
+    def __init__(self, intents: IntentLog, client_order_ids: Sequence[str]) -> None:
+        self._intents = intents
+        self._ids = client_order_ids
+        self.has_begun = False
+
+    def __call__(self, attempt: Attempt) -> None:
+        """An attempt is about to leave."""
+        for client_order_id in self._ids:
+            self._intents.attempt(client_order_id, attempt)
+        self.has_begun = True
 
 
 class Commands:
@@ -70,14 +96,24 @@ class Commands:
     def place(self, command: PlaceOrder, timeout: float) -> Order:
         """Send an order once, and give what is known of it; see `Client.place_order`."""
         deadline = self._desk.deadline(timeout)
+        ready = self.prepare(command, deadline)
+        return ready if isinstance(ready, Order) else self._send(ready, deadline)
+
+    def prepare(self, command: PlaceOrder, deadline: Deadline) -> Ready | Order:
+        """An order that may leave now, or the one that its id stands for already, which is not sent again."""
         self._first(deadline)
         instrument = self._admit(command, deadline)
         order = _pending(self._desk.exchange, command, self._id(command), self._desk.env.wall())
-        known = self._intents.intend(order, command)
+        try:
+            call = self._desk.rest.place_order(command, instrument, order.client_order_id)
+            known = self._intents.intend(order, command)
+        except ExconnectError:
+            take_back(self._checks, command)
+            raise
         if known is not None:
             take_back(self._checks, command)  # nothing leaves
             return self._again(known, instrument, deadline)
-        return self._send(command, self._desk.orders.apply(order), instrument, deadline)
+        return Ready(command, self._desk.orders.apply(order), instrument, call)
 
     def _id(self, command: PlaceOrder) -> str:
         if command.idempotency_key is not None:
@@ -124,33 +160,49 @@ class Commands:
         recorded = None if order.is_definite else self._intents.get(order.client_order_id)
         return order if recorded is None else self._desk.orders.apply(recorded)
 
-    def _send(self, command: PlaceOrder, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
-        call = self._desk.rest.place_order(command, instrument, order.client_order_id)
-        sent = False
-
-        def before_send(attempt: Attempt) -> None:
-            nonlocal sent
-            self._intents.attempt(order.client_order_id, attempt)
-            sent = True
-
+    def _send(self, ready: Ready, deadline: Deadline) -> Order:
+        sending = self.sending((ready,))
         try:
             # What is left of the time belongs to finding out, should no answer come.
-            answer = self._desk.gateway.execute(call, deadline.left * _SENDING, before_send)
-        except OutcomeUnknown:
+            answer = self._desk.gateway.execute(ready.call, deadline.left * SENDING, sending)
+        except ExconnectError as error:
+            return self.unplaced(ready, error, deadline)
+        except BaseException:
+            self.interrupted(ready, sending)
+            raise
+        return self.placed(ready, answer)
+
+    def sending(self, orders: Sequence[Ready]) -> Sending:
+        """What must happen right before these orders leave."""
+        return Sending(self._intents, [ready.order.client_order_id for ready in orders])
+
+    def placed(self, ready: Ready, answer: Order) -> Order:
+        """The exchange has it."""
+        return self._desk.orders.apply(replace(answer, client_order_id=ready.order.client_order_id))
+
+    def unplaced(self, ready: Ready, error: ExconnectError, deadline: Deadline) -> Order:
+        """What became of an order whose answer is an error, if that can be found out.
+
+        Raises:
+            ExconnectError: `error`; `OutcomeUnknown` if it is still open what became of the order.
+        """
+        order, instrument = ready.order, ready.instrument
+        if isinstance(error, OutcomeUnknown):
             self._desk.orders.apply(as_unknown(order))
             return self._told(find_out(self._desk, order, instrument, deadline), instrument)
-        except ExchangeError as error:
+        if isinstance(error, ExchangeError):
             self._desk.orders.apply(_rejected(order, error))
-            raise
-        except ExconnectError:
-            take_back(self._checks, command)
+        else:
+            take_back(self._checks, ready.command)
             self._desk.orders.apply(replace(order, status=OrderStatus.NEVER_SENT))
-            raise
-        except BaseException:
-            # Ctrl-C or a task's time limit in the middle of a send: what became of the order is not known.
-            self._desk.orders.apply(as_unknown(order) if sent else replace(order, status=OrderStatus.NEVER_SENT))
-            raise
-        return self._desk.orders.apply(replace(answer, client_order_id=order.client_order_id))
+        raise error
+
+    def interrupted(self, ready: Ready, sending: Sending) -> None:
+        """Ctrl-C or a task's time limit in the middle of a send: what became of an order that left is not known."""
+        order = ready.order
+        self._desk.orders.apply(
+            as_unknown(order) if sending.has_begun else replace(order, status=OrderStatus.NEVER_SENT)
+        )
 
     def _told(self, order: Order, instrument: Instrument) -> Order:
         """The order, or the honest error when its fate is still open."""
@@ -239,7 +291,7 @@ class Commands:
         new = self._desk.orders.apply(new)
         try:
             placed = self._desk.gateway.execute(
-                call, deadline.left * _SENDING, lambda attempt: self._intents.attempt(new_id, attempt)
+                call, deadline.left * SENDING, lambda attempt: self._intents.attempt(new_id, attempt)
             )
         except OutcomeUnknown:
             self._desk.orders.apply(as_unknown(new))

@@ -29,6 +29,7 @@ from exconnect.resilience.breaker import CircuitBreaker
 from exconnect.resilience.clock import ClientOrderIds, Clock
 from exconnect.resilience.ratelimit import RateLimiter
 from exconnect.runtime.jobs import Jobs
+from exconnect.trading.batches import Batches
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
 from exconnect.trading.instruments import Instruments
@@ -221,6 +222,11 @@ class Venue:
             last_price=self.last_price,
             balances=self._balances,
         )
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The write path for many orders at once."""
+        return Batches(self.desk, self.commands, self.exchange.batch)
 
     @cached_property
     def _ids(self) -> ClientOrderIds:

@@ -10,10 +10,13 @@ import pytest
 from exconnect import (
     Client,
     InsufficientFunds,
+    InvalidOrder,
     NotSupported,
+    Order,
     OrderNotFound,
     OrderRejected,
     OrderStatus,
+    PlaceOrder,
     Side,
     UnknownSymbol,
     WouldCross,
@@ -172,6 +175,53 @@ def test_budgets_are_learnt_and_kept(mock):
             client.place_order(BTC, "buy", "0.001", price=str(50000 + number))
         assert client.health().limits["order/create_1s"].limit == 20
         assert client.metrics()["rate_limited"] == 0
+
+
+def several(count, **changes):
+    return [PlaceOrder(BTC, "buy", "0.001", price=str(50000 + number), **changes) for number in range(count)]
+
+
+def test_several_orders_go_in_batches(client, mock):
+    orders = several(12)
+    orders[3] = PlaceOrder(BTC, "buy", "0.0010001", price="50000")  # refused here
+    orders[5] = PlaceOrder(BTC, "buy", "1000", price="60000")  # refused there
+    orders[7] = PlaceOrder(BTC, "buy", "0.001", price="50000", iceberg_quantity="0.001")
+    results = client.place_orders(orders)
+    kinds = {3: InvalidOrder, 5: InsufficientFunds, 7: NotSupported}
+    for number, (order, result) in enumerate(zip(orders, results, strict=True)):
+        if number in kinds:
+            assert type(result) is kinds[number]
+        else:
+            assert (result.status, result.price) == (OrderStatus.ACCEPTED, order.price)
+    assert results[5].client_order_id is not None
+    assert client.orders.get(results[5].client_order_id).status is OrderStatus.REJECTED
+    assert len(mock.ledger.orders(BTC)) == 9
+    sent = [request.operation for request in mock.ledger.requests if request.operation.startswith("place")]
+    assert sent == ["place_orders"]
+    assert {result.status for result in client.cancel_orders([r for r in results if isinstance(r, Order)])} == {
+        OrderStatus.CANCELED
+    }
+
+
+def test_a_batch_whose_answer_is_lost_is_found_order_by_order(client, mock):
+    mock.faults.add("reset", on="place_orders", at="after_accept")
+    results = client.place_orders(several(3))
+    assert [result.status for result in results] == [OrderStatus.NEW] * 3
+    assert len(mock.ledger.orders(BTC)) == 3
+
+
+def test_a_batch_that_is_refused_as_a_whole(client, mock):
+    mock.faults.add("status", on="place_orders", at="before_accept", status=400, code=10001)
+    results = client.place_orders(several(2))
+    assert [result.code for result in results] == [10001, 10001]
+    assert len({result.client_order_id for result in results}) == 2
+    assert [client.orders.get(result.client_order_id).status for result in results] == [OrderStatus.REJECTED] * 2
+
+
+def test_a_batch_that_never_left(client):
+    client.halt("enough")
+    results = client.place_orders(several(2))
+    assert [type(result).__name__ for result in results] == ["TradingHalted"] * 2
 
 
 class Listener:
