@@ -6,10 +6,7 @@ literal secret refuses to be pickled; a reference travels, and is read where it 
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from itertools import chain
@@ -82,6 +79,8 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
+        import ipaddress
+
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
@@ -214,6 +213,8 @@ class Credentials:
     @property
     def account(self) -> str:
         """Default label of the account: the first 8 hex digits of the SHA-256 of the key id."""
+        import hashlib
+
         return hashlib.sha256(self.key.encode()).hexdigest()[:8]
 
     @property
@@ -452,6 +453,8 @@ def _table(path: str, profile: str, exchange: str) -> dict[str, Any]:
 
 def _look_up(text: bytes, profile: str, exchange: str) -> dict[str, Any] | str:
     # Gives what is wrong instead of raising it: a traceback would hold the file, and with it the secrets.
+    import tomllib
+
     try:
         table = tomllib.loads(text.decode())[profile][exchange]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -7,7 +7,6 @@ levels is shown, and the reader is told why. Merging is done when somebody reads
 from __future__ import annotations
 
 import heapq
-import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from exconnect.environment import Environment
-from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, InvalidType, StreamError
+from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
+from exconnect.feeds.registration import check_handler
 from exconnect.model.enums import Side, choose
 from exconnect.model.market import Book, Level, vwap
 from exconnect.model.values import ZERO, Money, decimal_of, positive
@@ -210,9 +210,7 @@ class ConsolidatedBook:
         """
         if handler is None:
             return partial(self.on_change, interval=interval)
-        if not callable(handler) or inspect.iscoroutinefunction(handler):
-            text = "handler must be a plain callable of one argument, not a coroutine function"
-            raise InvalidType(text, {"argument": "handler"})
+        check_handler(handler, "handler")
         if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 0:
             raise InvalidArgument("interval must be seconds, not below 0", {"argument": "interval"})
         self._handlers[handler] = float(interval)

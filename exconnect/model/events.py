@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from exconnect.model.enums import StreamStatus
 from exconnect.model.order import Order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChanged:
+class _Event(Struct, frozen=True, kw_only=True, eq=False):
+    """Compared without the exceptions in it, which are equal to nothing but themselves."""
+
+    def _said(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in ("cause", "error"))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            self._said() == other._said() if isinstance(other, _Event) and type(other) is type(self) else NotImplemented
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._said()))
+
+
+class StatusChanged(_Event, frozen=True, kw_only=True, eq=False):
     """A connection went from `old` to `status`; `cause` is the error behind it, if there was one."""
 
     exchange: str
@@ -20,11 +35,10 @@ class StatusChanged:
     old: StreamStatus
     status: StreamStatus
     reason: str = ""
-    cause: BaseException | None = field(default=None, compare=False)
+    cause: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(_Event, frozen=True, kw_only=True, eq=False):
     """Something a user of a stream may want to know; the classes below say what."""
 
     exchange: str
@@ -33,8 +47,7 @@ class Notice:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap(Notice):
+class Gap(Notice, frozen=True, kw_only=True, eq=False):
     """Items were lost between `first_id` and `last_id`, `count` of them if that is known."""
 
     kind: str
@@ -43,8 +56,7 @@ class Gap(Notice):
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GapClosed(Notice):
+class GapClosed(Notice, frozen=True, kw_only=True, eq=False):
     """What happened between `start` and `end` was fetched: `count` items that would have been missed."""
 
     kind: str
@@ -53,25 +65,22 @@ class GapClosed(Notice):
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookOutOfSync(Notice):
+class BookOutOfSync(Notice, frozen=True, kw_only=True, eq=False):
     """A book stopped being valid: update `expected` did not come, `got` came."""
 
     expected: int | None = None
     got: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerFailed(Notice):
+class HandlerFailed(Notice, frozen=True, kw_only=True, eq=False):
     """A handler raised `error` on `item`; it gets the next item all the same."""
 
     handler: str
-    error: BaseException = field(compare=False)
+    error: BaseException
     item: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlowHandler(Notice):
+class SlowHandler(Notice, frozen=True, kw_only=True, eq=False):
     """A handler is `lag_s` seconds behind and takes `share` of the time there is."""
 
     handler: str
@@ -79,15 +88,13 @@ class SlowHandler(Notice):
     share: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRefused(Notice):
+class TopicRefused(Notice, frozen=True, kw_only=True, eq=False):
     """The exchange refused a subscription of this kind; the others go on."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZombieOrder(Notice):
+class ZombieOrder(Notice, frozen=True, kw_only=True, eq=False):
     """An order that was proven never to have arrived showed up after all."""
 
     order: Order

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class LimitUse(NamedTuple):
@@ -16,8 +17,7 @@ class LimitUse(NamedTuple):
     resets_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class PartHealth:
+class PartHealth(Struct, frozen=True):
     """State of one part (`"place"`, `"reads"`, `"clock"`, …) since when, and the cause if it is not well."""
 
     state: str
@@ -25,8 +25,7 @@ class PartHealth:
     cause: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Health(Struct, frozen=True, kw_only=True):
     """Whether one can read, place and cancel now, and what stands behind that.
 
     `clock_offset_ms` is the exchange's clock minus this machine's, None before the first sync.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -70,6 +69,8 @@ class Watchers:
         Raises:
             InvalidType: not callable, or a coroutine function.
         """
+        import inspect
+
         if not callable(handler) or inspect.iscoroutinefunction(handler):
             message = "handler must be a plain callable of one argument, not a coroutine function"
             raise InvalidType(message, {"argument": "handler"})
