@@ -31,8 +31,7 @@ class AccountData(MarketData):
 
     def fetch_balances(self, *, timeout: float | None = None) -> Balances:
         """What is held, by asset; an asset that is not held reads as zero (Binance: `GET /api/v3/account`)."""
-        venue = self._private()
-        return venue.call(self._exchange.rest.fetch_balances(), self._timeout(timeout))
+        return self._private().balances(self._timeout(timeout))
 
     def fetch_fees(self, symbol: str, *, timeout: float | None = None) -> Fees:
         """What a fill costs, as fractions (Binance: `GET /api/v3/account/commission`)."""

@@ -426,7 +426,8 @@ class Client(AccountData):
         """A stream of this exchange for these symbols; nothing is opened before its `start()`."""
         for symbol in symbols:
             as_symbol(symbol)
-        stream = Stream(self._open, self.exchange, symbols, name)
+        check = None if self._exchange.private is None else self._plan.need_credentials
+        stream = Stream(self._open, self.exchange, symbols, name, check)
         self._streams.add(stream)
         return stream
 

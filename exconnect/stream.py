@@ -1,4 +1,4 @@
-"""`Stream`: market data of one exchange, handed to plain functions in threads of their own."""
+"""`Stream`: market data of one exchange and events of an account, handed to plain functions in threads of their own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from exconnect.errors import (
     NotSupported,
     StreamError,
 )
-from exconnect.feeds.connections import Connections
-from exconnect.feeds.feed import Counters, Supply
+from exconnect.feeds.connection import Counters, Supply
+from exconnect.feeds.connections import PUBLIC, Connections
 from exconnect.feeds.registration import (
     Handler,
     Options,
@@ -67,19 +67,25 @@ _LOOK_S = 0.2  # how often `run` looks whether a signal came
 
 
 class Stream:
-    """Live market data. Made by `client.stream(...)`; opens nothing before `start()`.
+    """Live market data, and the account's own events. Made by `client.stream(...)`; opens nothing before `start()`.
 
     Handlers may be registered and taken back at any time, from any thread and from handlers. A stream may be shared
     by all threads of a process; after a fork the child's one is `FORKED` until it is started there.
     """
 
     def __init__(
-        self, venue: Callable[[], Supply], exchange: str, symbols: tuple[str, ...], name: str | None = None
+        self,
+        venue: Callable[[], Supply],
+        exchange: str,
+        symbols: tuple[str, ...],
+        name: str | None = None,
+        check_private: Callable[[], object] | None = None,
     ) -> None:
         self._venue = venue
         self._exchange = exchange
         self._symbols = tuple(dict.fromkeys(symbols))
         self._name = name or exchange
+        self._check_private = check_private  # raises if nobody may listen; None: there is nothing to listen to
         self._registrations: dict[tuple[str, Same], Registration] = {}
         self._kept: dict[str, int] = {}  # books that are kept without a handler, with their depth
         self._runs: dict[int, Connections] = {}  # by process id: what one process made, another must not touch
@@ -210,36 +216,39 @@ class Stream:
     @overload
     def on_order(self, handler: str | None = ..., *symbols: str) -> Callable[[OnOrder], OnOrder]: ...
     def on_order(self, handler: Any = None, *symbols: str) -> Any:
-        """Call `handler(order)` with each change of an `Order` of the account. Not delivered yet.
+        """Call `handler(order)` with each change of an `Order` of the account, merged with all that is known of it.
+
+        What a user sees of an order never goes back, and `client.orders.get(order)` is at least as new.
+
+        Args:
+            handler: as in `on_book`.
+            symbols: none: the whole account.
 
         Raises:
-            NotSupported: always.
+            ConfigurationError: there are no credentials.
+            InvalidType: as `on_book`.
+            NotSupported: the exchange has no private streams here.
         """
-        self._private("order")
+        return self._private("order", handler, symbols)
 
     @overload
     def on_fill(self, handler: OnFill, *symbols: str) -> OnFill: ...
     @overload
     def on_fill(self, handler: str | None = ..., *symbols: str) -> Callable[[OnFill], OnFill]: ...
     def on_fill(self, handler: Any = None, *symbols: str) -> Any:
-        """Call `handler(fill)` with each `Fill` of the account, exactly once. Not delivered yet.
+        """Call `handler(fill)` with each `Fill` of the account since `start()`, exactly once. As `on_order`.
 
-        Raises:
-            NotSupported: always.
+        Those that the stream did not bring were fetched: their `source` is `REST`.
         """
-        self._private("fill")
+        return self._private("fill", handler, symbols)
 
     @overload
     def on_balance(self, handler: OnBalance, *assets: str) -> OnBalance: ...
     @overload
     def on_balance(self, handler: str | None = ..., *assets: str) -> Callable[[OnBalance], OnBalance]: ...
     def on_balance(self, handler: Any = None, *assets: str) -> Any:
-        """Call `handler(balance)` with each change of a `Balance`. Not delivered yet.
-
-        Raises:
-            NotSupported: always.
-        """
-        self._private("balance")
+        """Call `handler(balance)` with each change of the `Balance` of an asset; none: of all. As `on_order`."""
+        return self._private("balance", handler, assets)
 
     @overload
     def on_position(self, handler: OnPosition, *symbols: str) -> OnPosition: ...
@@ -251,7 +260,8 @@ class Stream:
         Raises:
             NotSupported: always.
         """
-        self._private("position")
+        text = "on_position is not delivered yet: positions are for perpetuals, which come with a later version"
+        raise NotSupported(text, {"exchange": self._exchange, "operation": "on_position"})
 
     @overload
     def on_status(self, handler: OnStatus) -> OnStatus: ...
@@ -269,10 +279,12 @@ class Stream:
         """Call `handler(notice)` with each `Notice`: `Gap`, `BookOutOfSync`, `HandlerFailed`, `TopicRefused`."""
         return self._register("notice", handler, (), Options(Policy.KEEP))
 
-    def _private(self, kind: str) -> NoReturn:
-        # A private connection belongs beside the public ones in `Connections`; these methods then only register.
-        text = f"on_{kind} is not delivered yet: user data streams come with a later version"
-        raise NotSupported(text, {"exchange": self._exchange, "operation": f"on_{kind}"})
+    def _private(self, kind: str, handler: Any, symbols: tuple[str, ...]) -> Any:
+        if self._check_private is None:
+            text = f"{self._exchange} has no private streams in this version"
+            raise NotSupported(text, {"exchange": self._exchange, "operation": f"on_{kind}"})
+        self._check_private()
+        return self._register(kind, handler, symbols, Options(Policy.KEEP))
 
     def _register(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> Any:
         if handler is None or isinstance(handler, str):
@@ -351,7 +363,8 @@ class Stream:
 
     def _warn_of_silence(self) -> None:
         for registration in list(self._registrations.values()):
-            if registration.has_all and registration.kind not in ("status", "notice") and not self._heard(registration):
+            is_market = registration.kind in PUBLIC
+            if registration.has_all and is_market and not self._heard(registration):
                 log.warning(
                     "on_%s: %s hears nothing: neither the stream nor another handler names a symbol",
                     registration.kind,
@@ -359,8 +372,8 @@ class Stream:
                 )
 
     def _heard(self, registration: Registration) -> tuple[str, ...]:
-        if registration.kind in ("status", "notice"):
-            return ()
+        if registration.kind not in PUBLIC:
+            return tuple(registration.named)
         others = [r.named for r in list(self._registrations.values()) if r.kind == registration.kind]
         return registration.symbols((*self._symbols, *(symbol for named in others for symbol in list(named))))
 
@@ -497,7 +510,8 @@ class Stream:
     @property
     def symbols(self) -> tuple[str, ...]:
         """The symbols it was made with and those that registrations name."""
-        named = [symbol for registration in list(self._registrations.values()) for symbol in list(registration.named)]
+        registrations = [r for r in list(self._registrations.values()) if r.kind != "balance"]
+        named = [symbol for registration in registrations for symbol in list(registration.named)]
         return tuple(dict.fromkeys((*self._symbols, *named, *list(self._kept))))
 
     @property

@@ -1,5 +1,7 @@
 """The connections of one running stream: which topic is on which, and who hears what comes.
 
+Market data comes over as many connections as it needs, the account's own events over one.
+
 A stream says what it wants as often as it likes and from any thread. What is not known yet is looked up on the
 venue's errand thread; a symbol that does not exist is reported, and the others go on.
 """
@@ -14,19 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 from exconnect.errors import ExconnectError, UnknownSymbol
 from exconnect.feeds.budget import attempts
-from exconnect.feeds.feed import Counters, Feed, Want
+from exconnect.feeds.connection import Connection, Counters
+from exconnect.feeds.delivered import Delivered
+from exconnect.feeds.feed import Feed, Want
 from exconnect.feeds.handlers import HandlerThread, Router
+from exconnect.feeds.private import PrivateFeed
 from exconnect.feeds.registration import Address, Registration, Same, audience
 from exconnect.model.enums import MarketType, StreamStatus
 from exconnect.model.events import TopicRefused
-from exconnect.protocol.session import Topic
+from exconnect.protocol.session import PRIVATE, Topic
 from exconnect.runtime.actor import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from exconnect.feeds.feed import Supply
+    from exconnect.feeds.connection import Supply
     from exconnect.model.instrument import Instrument
     from exconnect.model.market import Book
     from exconnect.protocol.exchange import Market
@@ -70,6 +75,10 @@ class Connections:
         self._router = Router(venue.env, venue.exchange.name, self.view, self._count, self._changed)
         self._router.inherit(ended)
         self._feeds: tuple[Feed, ...] = ()
+        self._private: PrivateFeed | None = None
+        self._leaving: tuple[Connection, ...] = ()  # asked to end, and not waited for
+        self._delivered = Delivered(venue.env)
+        self._private_symbols: tuple[str, ...] = ()
         self._retired: list[Counters] = []
         self._numbers = 0
         self._place: dict[Topic, Feed] = {}
@@ -96,6 +105,7 @@ class Connections:
             books = {Address("book", symbol) for symbol in kept}
             self._wanted = books.union(address for address in heard if address.kind in PUBLIC)
             self._router.update(heard)
+            self._want_private({address for address in heard if address.kind in PRIVATE})
             wanted = {address.symbol for address in self._wanted}
             self._refused = {symbol: why for symbol, why in self._refused.items() if symbol in wanted}
             self._report_refused()
@@ -104,6 +114,29 @@ class Connections:
             for start in range(0, len(new), _BATCH):
                 self._venue.jobs("market").submit(partial(self._look_up, new[start : start + _BATCH]))
             self._distribute()
+
+    def _want_private(self, wanted: set[Address]) -> None:
+        """One connection for the account, as long as somebody listens."""
+        named = (address.symbol for address in sorted(wanted) if address.symbol and address.kind != "balance")
+        self._private_symbols = tuple(dict.fromkeys((*self._symbols, *named)))
+        if wanted and self._private is None:
+            market = next(iter(self._venue.exchange.markets.values()))
+            budget = attempts(self.env, self._venue.endpoints.private)
+            self._private = PrivateFeed(
+                self._venue,
+                market,
+                self._router,
+                budget,
+                self._changed,
+                delivered=self._delivered,
+                symbols=lambda: self._private_symbols,
+            )
+            self._private.start()
+        elif not wanted and self._private is not None:
+            self._private.close()
+            self._retired.append(self._private.counters)
+            self._leaving = (*self._leaving, self._private)
+            self._private = None
 
     def _look_up(self, symbols: list[str]) -> None:
         """On the venue's errand thread."""
@@ -225,8 +258,12 @@ class Connections:
 
     # ------------------------------------------------------------ how it is
 
+    @property
+    def _all(self) -> tuple[Connection, ...]:
+        return self._feeds if self._private is None else (*self._feeds, self._private)
+
     def _changed(self) -> None:
-        if self.is_closing and all(feed.status in (StreamStatus.CLOSED, StreamStatus.FAILED) for feed in self._feeds):
+        if self.is_closing and all(feed.status in (StreamStatus.CLOSED, StreamStatus.FAILED) for feed in self._all):
             self._router.close()
         with self._condition:
             self._condition.notify_all()
@@ -237,18 +274,18 @@ class Connections:
     @property
     def status(self) -> StreamStatus:
         """The worst of the connections; `IDLE` if nothing is wanted that needs one."""
-        present = {feed.status for feed in self._feeds}
+        present = {feed.status for feed in self._all}
         return next((status for status in _WORST if status in present), StreamStatus.IDLE)
 
     @property
     def is_live(self) -> bool:
         """Whether all that was asked for and not refused is live."""
-        return not self._asking and all(feed.is_live for feed in self._feeds)
+        return not self._asking and all(feed.is_live for feed in self._all)
 
     @property
     def cause(self) -> BaseException | None:
         """Why a connection was given up."""
-        return next((feed.cause for feed in self._feeds if feed.status is StreamStatus.FAILED), None)
+        return next((feed.cause for feed in self._all if feed.status is StreamStatus.FAILED), None)
 
     def wait_live(self, timeout: float | None) -> bool:
         """Until `is_live`; False at the deadline or when that will not be any more."""
@@ -296,7 +333,7 @@ class Connections:
 
     def counters(self) -> list[Counters]:
         """Of every connection that there was."""
-        return [*self._retired, *(feed.counters for feed in self._feeds)]
+        return [*self._retired, *(feed.counters for feed in self._all)]
 
     # ------------------------------------------------------------ the end
 
@@ -309,14 +346,14 @@ class Connections:
         return any(thread is other.thread for other in self._router.threads().values())
 
     def _all_threads(self) -> list[Thread]:
-        feeds = [feed.thread for feed in self._feeds if feed.thread is not None]
+        feeds = [feed.thread for feed in (*self._all, *self._leaving) if feed.thread is not None]
         return [*feeds, *(handler.thread for handler in self._router.threads().values())]
 
     def signal(self) -> None:
         """Ask everything to end, and come back at once."""
         with self._changing:
             self.is_closing = True
-        for feed in self._feeds:
+        for feed in self._all:
             feed.close()
         self._changed()
 
@@ -324,7 +361,7 @@ class Connections:
         """End everything within `timeout` seconds: connections first, so that handlers hear of that too."""
         deadline = self.env.now() + timeout
         self.signal()
-        feeds = [feed for feed in self._feeds if feed.thread is not None]
+        feeds = [feed for feed in (*self._all, *self._leaving) if feed.thread is not None]
         self._join([feed.thread for feed in feeds if feed.thread], deadline - min(_HALT_S, timeout / 4))
         for feed in feeds:
             if feed.thread is not None and feed.thread.is_alive():
@@ -340,7 +377,7 @@ class Connections:
 
     def forked(self) -> None:
         """In a child: what is open belongs to the parent."""
-        for feed in self._feeds:
+        for feed in (*self._all, *self._leaving):
             feed.forked()
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from exconnect.errors import StreamError
 from exconnect.feeds.registration import (
     NOTICE,
     STATUS,
@@ -26,7 +27,8 @@ from exconnect.model.enums import Policy
 from exconnect.model.events import Gap, HandlerFailed, Notice, StatusChanged
 from exconnect.model.market import Book, Candle, Trade
 from exconnect.model.values import EPOCH
-from exconnect.runtime.actor import NEVER, Actor, Inbox, Loss, Newest, Parcel, Recent, Thread
+from exconnect.protocol.session import PRIVATE
+from exconnect.runtime.actor import NEVER, Actor, Everything, Inbox, Loss, Newest, Parcel, Recent, Thread
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -48,7 +50,7 @@ class _Delivery:
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
-        self.inbox: Inbox[Item] = _inbox(registration.options)
+        self.inbox: Inbox[Item] = _inbox(registration.kind, registration.options)
         self.shown: dict[str, tuple[int, int]] = {}  # epoch and sequence of the book that each symbol got last
 
     def settle(self) -> None:
@@ -58,7 +60,9 @@ class _Delivery:
         self.inbox.dropped = self.inbox.conflated = 0
 
 
-def _inbox(options: Options) -> Inbox[Item]:
+def _inbox(kind: str, options: Options) -> Inbox[Item]:
+    if kind in PRIVATE:
+        return Everything(options.capacity)
     return Newest(options.interval) if options.policy is Policy.CONFLATE else Recent(options.capacity)
 
 
@@ -158,6 +162,8 @@ class HandlerThread:
             gap = self._router.lost(registration.kind, loss)
             self._router.publish(gap)
             self._tell(registration, gap)
+        if parcel.key in registration.excluded:
+            return
         value, gap_before = parcel.item
         if registration.kind == "book":
             value = self._look(delivery, parcel.key)
@@ -271,9 +277,10 @@ class Router:
         for address, pairs in self._routes.items():
             for _, delivery in pairs:
                 hearing.setdefault(id(delivery), set()).add(address.symbol)
-        for pairs in self._routes.values():
+        for address, pairs in self._routes.items():
             for thread, delivery in pairs:
-                thread.keep_only(delivery, hearing[id(delivery)])
+                if address.symbol or address.kind not in PRIVATE:
+                    thread.keep_only(delivery, hearing[id(delivery)])
         self._ended = {same: thread for same, thread in self._ended.items() if thread.thread.is_alive()}
 
     def route(self, address: Address, value: Any, gap: Gap | None = None) -> None:
@@ -283,6 +290,23 @@ class Router:
             item = Item(value, gap)
             for thread, delivery in pairs:
                 thread.put(delivery, address.symbol, item)
+
+    def tell(self, kind: str, symbol: str, value: Any) -> None:
+        """Hand something private to all that want the whole account, or this symbol (or asset) of it.
+
+        Raises:
+            StreamError: an inbox is full; all others have got it.
+        """
+        full: StreamError | None = None
+        for address in (Address(kind), Address(kind, symbol)):
+            for thread, delivery in self._routes.get(address, ()):
+                if symbol not in delivery.registration.excluded:
+                    try:
+                        thread.put(delivery, symbol, Item(value))
+                    except StreamError as error:
+                        full = StreamError(f"on_{kind}, {name_of(thread.handler)}: {error}")
+        if full is not None:
+            raise full
 
     def publish(self, event: StatusChanged | Notice) -> None:
         """Hand a report to all that want it. From any thread."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from exconnect.errors import InvalidArgument, InvalidType
 from exconnect.model.enums import Policy
 from exconnect.model.events import Gap
+from exconnect.protocol.session import PRIVATE
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -33,6 +34,7 @@ class Address(NamedTuple):
     interval: str = ""
 
 
+REPORTS = frozenset({"status", "notice"})
 STATUS = Address("status")
 NOTICE = Address("notice")
 
@@ -142,7 +144,10 @@ Audience = Mapping[Address, list[Registration]]
 
 
 def audience(registrations: Iterable[Registration], symbols: Iterable[str]) -> dict[Address, list[Registration]]:
-    """Who hears what on a stream made with `symbols`: the addresses are all that is wanted of it."""
+    """Who hears what on a stream made with `symbols`: the addresses are all that is wanted of it.
+
+    Who wants all that is private hears the whole account, at the address without a symbol.
+    """
     registrations = list(registrations)
     named: dict[str, dict[str, None]] = {}
     for registration in registrations:
@@ -150,7 +155,8 @@ def audience(registrations: Iterable[Registration], symbols: Iterable[str]) -> d
     heard: dict[Address, list[Registration]] = {}
     for registration in registrations:
         kind = registration.kind
-        for symbol in ("",) if kind in ("status", "notice") else registration.symbols((*symbols, *named[kind])):
+        is_whole = kind in REPORTS or (kind in PRIVATE and registration.has_all)
+        for symbol in ("",) if is_whole else registration.symbols((*symbols, *named[kind])):
             heard.setdefault(Address(kind, symbol, registration.options.candles), []).append(registration)
     return heard
 

@@ -35,6 +35,7 @@ class Market(Struct, frozen=True):
     has_consecutive_trades: bool = False  # each trade's id is the one before it plus one, so that a missing one shows
     book_topics: tuple[int, ...] = ()  # levels a side of the book topics, ascending; none: one topic with all levels
     max_topics: int = 1_000  # of one connection
+    private_path: str = ""  # of the account's own events
 
 
 class Listing(Struct, frozen=True):
@@ -170,4 +171,5 @@ class Exchange(Struct, frozen=True):
     session: Callable[[Market], Session]
     sequencer: Callable[[Market], Sequencer]
     parse_symbol: Callable[[str], str | None]  # unified → exchange symbol, None if it cannot be one
+    private: Callable[[Market, Signer], Session] | None = None  # the account's own events; None: it has none
     batch: Batch | None = None  # with `PLACE_BATCH`

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
+from exconnect.errors import ExconnectError
+from exconnect.model.account import Balance
 from exconnect.model.market import Candle, Ticker, Trade
+from exconnect.model.order import Fill, Order
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from exconnect.protocol.call import Call
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 class Topic(NamedTuple):
     """One subscription: `kind` is `"book"`, `"ticker"`, `"trade"` or `"candle"` (with its interval).
 
+    On a private connection `"order"`, `"fill"` and `"balance"`, of the whole account and without a symbol.
     `depth`: levels a side of a book topic, where the exchange has several.
     """
 
@@ -67,9 +72,43 @@ class Refused(Struct, frozen=True):
 
 
 class Closing(Struct, frozen=True):
-    """The exchange is about to close the connection: open another one."""
+    """The exchange is about to close the connection: open another one, not before `retry_after` seconds are over."""
 
     reason: str
+    retry_after: float | None = None
+
+
+class Denied(Struct, frozen=True):
+    """The exchange does not let us in, and would not if it were asked again."""
+
+    error: ExconnectError
+
+
+class ClockOff(Struct, frozen=True):
+    """The exchange refused a timestamp: the session goes on when the time is known and `want` is called again."""
+
+    reason: str
+
+
+class OrderChanged(Struct, frozen=True):
+    """What became of an order, with the fill that did it; `symbol` is still the exchange's own in both."""
+
+    order: Order
+    fill: Fill | None = None
+
+
+class BalancesChanged(Struct, frozen=True):
+    """Balances as they are since `time_ms`."""
+
+    balances: Sequence[Balance]
+    time_ms: int
+
+
+class Transferred(Struct, frozen=True):
+    """So much of an asset came (or went, below zero) without a trade."""
+
+    asset: str
+    quantity: Decimal
 
 
 class Unknown(Struct, frozen=True):
@@ -86,7 +125,36 @@ class Reply(Struct, frozen=True):
     error: Exception | None = None
 
 
-Event = BookUpdate | Trade | Ticker | Candle | Acked | Refused | Closing | Unknown | Reply
+Event = (
+    BookUpdate
+    | Trade
+    | Ticker
+    | Candle
+    | OrderChanged
+    | BalancesChanged
+    | Transferred
+    | Acked
+    | Refused
+    | Denied
+    | ClockOff
+    | Closing
+    | Unknown
+    | Reply
+)
+
+
+class Standing(Struct, frozen=True):
+    """How an account stood at `time_ms` when it was asked; `is_complete`: no order lacks a fill that it tells of."""
+
+    orders: Sequence[Order]
+    fills: Sequence[Fill]
+    balances: Sequence[Balance]
+    time_ms: int
+    is_complete: bool
+
+
+# What a private connection carries: everything about the account, whoever listens.
+PRIVATE = frozenset({"order", "fill", "balance"})
 
 
 class Session(Protocol):

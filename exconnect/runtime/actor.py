@@ -1,13 +1,16 @@
 """An actor: one daemon thread with private state, fed through bounded inboxes.
 
 What a full inbox does depends on what its items mean: `Newest` keeps one item per key, `Recent` loses the oldest
-and says which, `Everything` keeps all. An inbox does not lock; the actor does, with one condition that is a leaf.
+and says which, `Everything` keeps all and refuses what it has no room for. An inbox does not lock; the actor does,
+with one condition that is a leaf.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+
+from exconnect.errors import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -164,6 +167,48 @@ class Recent(Generic[T]):
         """Forget what waits, or was lost, under other keys."""
         self._waiting = deque(parcel for parcel in self._waiting if parcel.key in keys)
         self._losses = {key: loss for key, loss in self._losses.items() if key in keys}
+
+    def oldest(self) -> float | None:
+        """When the oldest arrived."""
+        return self._waiting[0].at if self._waiting else None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class Everything(Generic[T]):
+    """All items, in their order. One that is full takes no more, and says so: nothing in it is ever given up."""
+
+    def __init__(self, capacity: int) -> None:
+        self.dropped = self.conflated = 0
+        self._capacity = capacity
+        self._waiting: deque[Parcel[T]] = deque()
+
+    def put(self, parcel: Parcel[T]) -> None:
+        """Append.
+
+        Raises:
+            StreamError: it is full.
+        """
+        if len(self._waiting) >= self._capacity:
+            raise StreamError(f"{self._capacity} items wait for a handler, and none of them may be lost")
+        self._waiting.append(parcel)
+
+    def ready_at(self) -> float:
+        """At once, if there is anything."""
+        return 0.0 if self._waiting else NEVER
+
+    def take(self, now: float) -> Parcel[T]:
+        """The oldest."""
+        return self._waiting.popleft()
+
+    def losses(self) -> list[Loss[T]]:
+        """None, ever."""
+        return []
+
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Forget what waits under other keys."""
+        self._waiting = deque(parcel for parcel in self._waiting if parcel.key in keys)
 
     def oldest(self) -> float | None:
         """When the oldest arrived."""

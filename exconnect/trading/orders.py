@@ -173,6 +173,8 @@ class _Kept(NamedTuple):
 class OrderStore:
     """Thread-safe and bounded. `apply` is the only way in; what comes out is frozen."""
 
+    MOST = 1_000_000  # no store holds more
+
     def __init__(self, env: Environment) -> None:
         self._env = env
         self._changed: threading.Condition = env.condition()
@@ -182,6 +184,7 @@ class OrderStore:
         self._untold: deque[Order] = deque()
         self._is_telling = False
         self._listeners: tuple[Callable[[Order], None], ...] = ()
+        self._followers: frozenset[object] = frozenset()
 
     def apply(self, news: Order) -> Order:
         """Merge a snapshot in and give the result; listeners hear of it if it changed anything."""
@@ -293,6 +296,16 @@ class OrderStore:
         """No more calls of `listener`."""
         with self._changed:
             self._listeners = tuple(known for known in self._listeners if known != listener)
+
+    def follow(self, follower: object, *, is_live: bool) -> None:
+        """Say whether `follower` brings every change as it happens."""
+        with self._changed:
+            self._followers = self._followers | {follower} if is_live else self._followers - {follower}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether somebody brings every change as it happens, so that asking the exchange brings little."""
+        return bool(self._followers)
 
 
 def _place(order: Order) -> str:

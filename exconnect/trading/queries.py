@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _POLL_S = (0.1, 0.25, 0.5, 1.0)  # then every two seconds
 _LAST_POLL_S = 2.0
+_FOLLOWED_POLL_S = 5.0  # while a live stream tells of every change
 
 
 class OrderView:
@@ -52,6 +53,7 @@ class OrderView:
     def wait(self, order: OrderRef, *, until: str = "done", timeout: float = 30.0) -> Order:
         """The newest snapshot once the order is over, or at the deadline; polls in the caller's thread.
 
+        Seldom while a stream with a private handler is live, which brings changes as they happen; often otherwise.
         `until="accepted"`: as soon as the exchange has judged it.
 
         Raises:
@@ -68,8 +70,15 @@ class OrderView:
         known, instrument = self._known(desk, order, deadline.left)
         pauses = chain(_POLL_S, repeat(_LAST_POLL_S))
         while not ready(known) and deadline.left > 0:
-            look(desk, known, instrument, deadline)
-            known = desk.orders.wait(known.client_order_id, ready, min(next(pauses), deadline.left)) or known
+            if desk.orders.is_followed:
+                pause = _FOLLOWED_POLL_S
+            else:
+                look(desk, known, instrument, deadline)
+                pause = next(pauses)
+            known = desk.orders.wait(known.client_order_id, ready, min(pause, deadline.left)) or known
+            if desk.orders.is_followed and not ready(known) and deadline.left > 0:
+                look(desk, known, instrument, deadline)  # streams have been known to fall silent
+                known = desk.orders.get(known.client_order_id) or known
         return known
 
     def resolve(self, order: OrderRef | OutcomeUnknown, *, timeout: float = 30.0) -> Order:

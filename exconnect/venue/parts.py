@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cachetools import TTLCache
 
-from exconnect.config import Credentials, missing_credentials
 from exconnect.environment import Environment
 from exconnect.errors import ConfigurationError
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry
-from exconnect.model.account import Balances
 from exconnect.model.health import Health, LimitUse, PartHealth
 from exconnect.protocol.signing import Signer, signer
 from exconnect.resilience.breaker import CircuitBreaker
@@ -30,8 +28,10 @@ from exconnect.resilience.clock import ClientOrderIds, Clock
 from exconnect.resilience.ratelimit import RateLimiter
 from exconnect.runtime.jobs import Jobs
 from exconnect.trading.batches import Batches
+from exconnect.trading.catchup import AccountRecords
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
+from exconnect.trading.holdings import Holdings
 from exconnect.trading.instruments import Instruments
 from exconnect.trading.intents import IntentLog, Intents
 from exconnect.trading.journal import Journal
@@ -44,6 +44,8 @@ from exconnect.transport.http import Http
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from exconnect.config import Credentials
+    from exconnect.model.account import Balances
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Exchange, Listing
@@ -69,10 +71,11 @@ class Host:
 class Account:
     """What everything in the process shares that trades for one account."""
 
-    def __init__(self, env: Environment, journal: Path | None, durability: str) -> None:
+    def __init__(self, exchange: str, env: Environment, journal: Path | None, durability: str) -> None:
         self.journal = journal
         self.users = 0  # clients that are open; the last one to close takes it from the registry
         self.orders = OrderStore(env)
+        self.holdings = Holdings(exchange, env)
         self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
         self.orders.listen(self.intents.record)
 
@@ -120,7 +123,7 @@ class Venue:
             clock=self.host.clock,
             metrics=self.metrics,
             account=what.account,
-            signer=self._signer,
+            signer=self.signer,
             recv_window_ms=what.settings.recv_window_ms,
         )
         self._jobs: dict[str, Jobs] = {}
@@ -133,7 +136,7 @@ class Venue:
             host = shared.hosts.get(place) or Host(what.exchange, self.env, what.settings.budget_share)
             account = shared.accounts.get((*place, what.account))
             if account is None:
-                account = Account(self.env, what.journal, what.settings.durability)
+                account = Account(what.exchange.name, self.env, what.journal, what.settings.durability)
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
         if account.journal != what.journal:
@@ -156,11 +159,14 @@ class Venue:
         Raises:
             ConfigurationError: there are none; names the variables that would hold them.
         """
-        if self.plan.credentials is None:
-            raise ConfigurationError(missing_credentials(self.exchange.name), {"exchange": self.exchange.name})
-        return self.plan.credentials
+        return self.plan.need_credentials()
 
-    def _signer(self) -> Signer:
+    def signer(self) -> Signer:
+        """Who signs.
+
+        Raises:
+            ConfigurationError: there are no credentials, or they cannot be read.
+        """
         return signer(self.need_credentials())
 
     # ------------------------------------------------------------ the road out
@@ -172,6 +178,10 @@ class Venue:
     def server_now_ms(self) -> int:
         """The exchange's clock, as well as it is known."""
         return self.gateway.server_now_ms()
+
+    def sync_clock(self, timeout: float) -> None:
+        """Ask the exchange for the time."""
+        self.gateway.sync_clock(timeout)
 
     def instrument(self, symbol: str, timeout: float) -> Instrument:
         """One instrument, loaded if it is not known or older than an hour.
@@ -220,7 +230,7 @@ class Venue:
             keyed_id=partial(ClientOrderIds.from_key, self.plan.account),
             resolver=Resolver(self.desk, partial(self.jobs, "orders")),
             last_price=self.last_price,
-            balances=self._balances,
+            balances=self.account.holdings.balances,
         )
 
     @cached_property
@@ -247,6 +257,12 @@ class Venue:
         """The read path, as far as it goes to the exchange."""
         return AccountQueries(self.desk)
 
+    @cached_property
+    def records(self) -> AccountRecords:
+        """The account's stores, for its private streams."""
+        holdings, clock = self.account.holdings, self.host.clock
+        return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms)
+
     def last_price(self, instrument: Instrument, timeout: float) -> Decimal | None:
         """The last price seen within ten seconds, else the one of a ticker fetched now."""
         with self._lock:
@@ -259,8 +275,12 @@ class Venue:
                 self.host.prices[instrument.symbol] = last
         return last
 
-    def _balances(self) -> Balances:
-        return Balances(self.exchange.name, {})
+    def balances(self, timeout: float) -> Balances:
+        """What is held, asked now and remembered."""
+        time_ms = self.server_now_ms()
+        balances = self.call(self.exchange.rest.fetch_balances(), timeout)
+        self.account.holdings.put(balances, time_ms)
+        return balances
 
     def health(self) -> Health:
         """How the parts are doing, without asking the exchange."""

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from exconnect.config import ENVIRONMENTS, PREFIX, Credentials, Endpoints, Settings, has_credentials
+from exconnect.config import (
+    ENVIRONMENTS,
+    PREFIX,
+    Credentials,
+    Endpoints,
+    Settings,
+    has_credentials,
+    missing_credentials,
+)
 from exconnect.errors import ConfigurationError
 from exconnect.exchanges import available, load
 
@@ -38,6 +46,16 @@ class Plan:
         if self.settings.account is not None:
             return self.settings.account
         return "public" if self.credentials is None else self.credentials.account
+
+    def need_credentials(self) -> Credentials:
+        """The credentials.
+
+        Raises:
+            ConfigurationError: there are none; names the variables that would hold them.
+        """
+        if self.credentials is None:
+            raise ConfigurationError(missing_credentials(self.exchange.name), {"exchange": self.exchange.name})
+        return self.credentials
 
     @property
     def journal(self) -> Path | None:

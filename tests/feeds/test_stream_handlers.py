@@ -118,8 +118,8 @@ def test_the_same_handler_with_other_options_is_refused(stream):
 
 
 @pytest.mark.parametrize("kind", ["order", "fill", "balance", "position"])
-def test_private_kinds_are_not_there_yet(stream, kind):
-    with pytest.raises(NotSupported, match="later"):
+def test_private_kinds_of_an_exchange_that_has_none(stream, kind):
+    with pytest.raises(NotSupported, match="version"):
         getattr(stream, f"on_{kind}")(print)
 
 

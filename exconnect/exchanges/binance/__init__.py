@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exconnect.exchanges.binance import auth, errors, markets, rest
 from exconnect.exchanges.binance.book import SpotSequencer
-from exconnect.exchanges.binance.stream import MarketSession
+from exconnect.exchanges.binance.stream import MarketSession, UserSession
 from exconnect.protocol.exchange import Exchange
 
 EXCHANGE = Exchange(
@@ -24,4 +24,5 @@ EXCHANGE = Exchange(
     session=MarketSession,
     sequencer=lambda _market: SpotSequencer(),
     parse_symbol=markets.parse_symbol,
+    private=UserSession,
 )

@@ -35,6 +35,7 @@ SPOT = Market(
     book_depths=(100, 500, 1000, 5000),  # any depth can be asked for; these are the steps of its price
     intervals=frozenset(INTERVALS),
     has_consecutive_trades=True,
+    private_path="/ws-api/v3?returnRateLimits=false",
 )
 MARKETS: Mapping[MarketType, Market] = MappingProxyType({MarketType.SPOT: SPOT})
 

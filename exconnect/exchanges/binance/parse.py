@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +29,7 @@ from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, plain
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import KeyPermissions, Listing
-from exconnect.protocol.session import BookUpdate
+from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged, Transferred
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -569,3 +570,78 @@ def fill(raw: Any, symbol: str) -> Fill:
         time=datetime_of(row.time),
         raw=raw,
     )
+
+
+# ---- user data ------------------------------------------------------------------------------------------------------
+
+
+def execution_report(raw: Any, received_at: datetime) -> OrderChanged:
+    """A step in the life of an order. A cancel's names the order by its own id, as the answer to one does."""
+    event = wire.read(wire.ExecutionReport, raw)
+    client_order_id = event.C or event.c
+    row = wire.Order(
+        order_id=event.i,
+        client_order_id=client_order_id,
+        price=event.p,
+        orig_qty=event.q,
+        executed_qty=event.z,
+        quote_order_qty=event.Q,
+        cummulative_quote_qty=event.Z,
+        status=event.X,
+        time_in_force=event.f,
+        type=event.o,
+        side=event.S,
+        stop_price=event.P,
+        is_working=event.w,
+        working_time=event.W,
+        time=event.O,
+        update_time=event.T,
+        expiry_reason=event.eR or event.r,
+    )
+    told = _order(row, raw, event.s, client_order_id=client_order_id, replaces=None)
+    executed = _executed(event, raw, client_order_id, received_at)
+    return OrderChanged(replace(told, source=Source.STREAM, fills_complete=not told.filled_quantity), executed)
+
+
+def _executed(event: wire.ExecutionReport, raw: Any, client_order_id: str, received_at: datetime) -> Fill | None:
+    quantity = nonzero(event.l)
+    if event.x != "TRADE" or quantity is None:
+        return None
+    return Fill(
+        exchange=NAME,
+        id=str(event.t) if event.t >= 0 else f"a{event.a}",
+        order_id=str(event.i),
+        client_order_id=client_order_id,
+        symbol=event.s,
+        side=_member(Side, event.S),
+        price=amount(event.L),
+        quantity=quantity,
+        fee=optional(event.n),
+        fee_asset=event.N,
+        is_maker=event.m,
+        source=Source.STREAM,
+        time=datetime_of(event.T),
+        received_at=received_at,
+        raw=raw,
+    )
+
+
+def account_position(raw: Any) -> BalancesChanged:
+    """Assets that may have changed, as they are now."""
+    event = wire.read(wire.AccountPosition, raw)
+    found = []
+    for row in event.B:
+        asset = wire.read(wire.Position, row)
+        found.append(Balance(exchange=NAME, asset=asset.a, free=amount(asset.f), locked=amount(asset.l), raw=row))
+    return BalancesChanged(found, event.u)
+
+
+def balance_update(raw: Any) -> Transferred:
+    """What came or went without a trade; `outboundAccountPosition` follows with what there is now."""
+    event = wire.read(wire.BalanceUpdate, raw)
+    return Transferred(event.a, _signed(event.d))
+
+
+def _signed(value: wire.Amount) -> Decimal:
+    text = str(value)
+    return -amount(text[1:]) if text.startswith("-") else amount(text)

@@ -634,8 +634,7 @@ def _replace(order: Order, amend: AmendOrder, instrument: Instrument, new_id: st
 
 
 def _successor(order: Order, amend: AmendOrder) -> PlaceOrder:
-    raw = order.raw if isinstance(order.raw, dict) else {}
-    trailing = raw.get("trailingDelta")
+    trailing = _said(order, "trailingDelta", "d")
     return PlaceOrder(
         order.symbol,
         order.side,
@@ -654,9 +653,14 @@ _LIMITS = frozenset({OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_
 
 def _terms(order: Order) -> list[tuple[str, Value]]:
     """What an `Order` has no field for and its successor must keep, from the exchange's own words."""
-    raw = order.raw if isinstance(order.raw, dict) else {}
-    iceberg, mode = parse.nonzero(raw.get("icebergQty")), raw.get("selfTradePreventionMode")
+    iceberg, mode = parse.nonzero(_said(order, "icebergQty", "F")), _said(order, "selfTradePreventionMode", "V")
     return [("icebergQty", iceberg), ("selfTradePreventionMode", mode if isinstance(mode, str) else None)]
+
+
+def _said(order: Order, name: str, letter: str) -> Any:
+    """What the order's message says, whether it was an answer or an event."""
+    raw = order.raw if isinstance(order.raw, dict) else {}
+    return raw.get(letter if raw.get("e") == "executionReport" else name)
 
 
 # ---- anything else --------------------------------------------------------------------------------------------------

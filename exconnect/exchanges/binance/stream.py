@@ -1,4 +1,4 @@
-"""One connection to the market streams: subscriptions in paced, acknowledged chunks, and what the frames mean.
+"""One connection to the market streams (subscriptions in paced, acknowledged chunks) or to the account's own events.
 
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 """
@@ -14,10 +14,22 @@ from itertools import islice
 from typing import Any
 
 from exconnect.errors import MalformedMessage
-from exconnect.exchanges.binance import parse, wire
+from exconnect.exchanges.binance import auth, errors, parse, wire
 from exconnect.exchanges.binance.markets import NAME
+from exconnect.protocol.call import FailureKind, Response
 from exconnect.protocol.exchange import Market
-from exconnect.protocol.session import Acked, BookUpdate, Closing, Event, Refused, Topic, Unknown
+from exconnect.protocol.session import (
+    Acked,
+    BookUpdate,
+    ClockOff,
+    Closing,
+    Denied,
+    Event,
+    Refused,
+    Topic,
+    Unknown,
+)
+from exconnect.protocol.signing import Signer
 
 _CHUNK = 200  # streams in one request
 _PACE = 3  # requests a second; the exchange allows 5 messages, pongs included
@@ -299,3 +311,130 @@ def _reason(problem: Any) -> str:
 def _shape(message: dict[str, Any]) -> str:
     """What to call a message that does not say what it is."""
     return ",".join(sorted(str(key) for key in islice(message, 6)))
+
+
+_SUBSCRIBE, _TIME = "userDataStream.subscribe.signature", "time"
+_PROBE_SECONDS = 15.0
+_ANSWER_SECONDS = {_SUBSCRIBE: _ACK_SECONDS, _TIME: 5.0}
+_ALREADY_ACTIVE = -2035
+
+
+class UserSession:
+    """The conversation on the WebSocket API about one account: subscribed once, with any kind of key.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
+    """
+
+    def __init__(self, market: Market, signer: Signer) -> None:
+        self._path = market.private_path
+        self._signer = signer
+        self._topics: frozenset[Topic] = frozenset()
+        self._last_id = 0
+        self._forget(0.0)
+
+    def _forget(self, now: float) -> None:
+        self._asked: dict[str, _Asked] = {}
+        self._is_subscribed = self._waits_for_time = False
+        self._probe_at = now + _PROBE_SECONDS
+
+    def route(self) -> str:
+        """Path to connect to."""
+        return self._path
+
+    def opened(self, now: float, at: int) -> list[str]:
+        """The connection is up; what is wanted is asked for when it is known."""
+        self._forget(now)
+        return []
+
+    def want(self, topics: frozenset[Topic]) -> frozenset[Topic]:
+        """One subscription brings all there is."""
+        self._topics = topics
+        self._waits_for_time = False
+        return topics if self._is_subscribed else frozenset()
+
+    def due(self, now: float, at: int) -> tuple[list[str], float]:
+        """Frames to send now, and when to ask again."""
+        frames = []
+        is_asked = any(asked.method == _SUBSCRIBE for asked in self._asked.values())
+        if self._topics and not (self._is_subscribed or self._waits_for_time or is_asked):
+            frames.append(self._request(_SUBSCRIBE, now, auth.sign_frame({}, self._signer, at)))
+        if now >= self._probe_at:
+            self._probe_at = now + _PROBE_SECONDS
+            frames.append(self._request(_TIME, now, {}))
+        return frames, self._probe_at
+
+    def _request(self, method: str, now: float, params: dict[str, Any]) -> str:
+        self._last_id += 1
+        self._asked[str(self._last_id)] = _Asked(method, (), now + _ANSWER_SECONDS[method])
+        return json.dumps({"id": self._last_id, "method": method, "params": params})
+
+    def pinged(self, now: float) -> None:
+        """Pings say nothing about the account; the exchange is asked for the time instead."""
+
+    def overdue(self, now: float) -> str | None:
+        """Why this connection must be given up, or None."""
+        late = next((asked.method for asked in self._asked.values() if now > asked.until), None)
+        return None if late is None else f"no answer to {late} within {_ANSWER_SECONDS[late]:g} s"
+
+    def receive(self, text: str, now: float, received_at: datetime) -> Sequence[Event]:
+        """What a frame means.
+
+        Raises:
+            MalformedMessage: it makes no sense.
+        """
+        message = wire.loads(text)
+        if not isinstance(message, dict):
+            raise wire.malformed("no object", text)
+        for event in (message.get("event"), message.get("data"), message):
+            if isinstance(event, dict) and "e" in event:
+                return self._event(event, received_at)
+        return self._answer(message) if "status" in message else (Unknown(_shape(message)),)
+
+    def _event(self, event: dict[str, Any], received_at: datetime) -> Sequence[Event]:
+        kind = event["e"]
+        if kind == "executionReport":
+            return (parse.execution_report(event, received_at),)
+        if kind == "outboundAccountPosition":
+            return (parse.account_position(event),)
+        if kind == "balanceUpdate":
+            return (parse.balance_update(event),)
+        if kind == "eventStreamTerminated":
+            return (Closing("the subscription was ended"),)
+        if kind == "serverShutdown":
+            return (Closing("the server is shutting down"),)
+        # An order list says nothing that its orders do not say themselves.
+        return _NOTHING if kind == "listStatus" else (Unknown(str(kind)),)
+
+    def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
+        """Only a revoked key is told without an id."""
+        asked = self._asked.pop(str(message.get("id")), None)
+        problem = message.get("error")
+        if isinstance(problem, dict) and problem.get("code") != _ALREADY_ACTIVE:
+            return self._refusal(message["status"], problem)
+        if asked is None:
+            return (Unknown("answer"),)
+        if asked.method == _TIME:
+            return _NOTHING
+        self._is_subscribed = True
+        return (Acked(self._topics),)
+
+    def _refusal(self, status: Any, problem: dict[str, Any]) -> Sequence[Event]:
+        response = Response(status if isinstance(status, int) else 400, _wait_of(problem), json.dumps(problem).encode())
+        failure = errors.error(response)
+        if failure is None:
+            return (Unknown("error"),)
+        if failure.kind is FailureKind.CLOCK:
+            self._waits_for_time = True
+            return (ClockOff(str(failure.error)),)
+        if failure.kind in (FailureKind.AUTH, FailureKind.BUSINESS):
+            return (Denied(failure.error),)
+        return (Closing(str(failure.error), failure.error.retry_after),)
+
+
+def _wait_of(problem: dict[str, Any]) -> dict[str, str]:
+    """How long to stay away, as a header would say it: here two times in ms tell."""
+    data = problem.get("data")
+    now, until = (data.get("serverTime"), data.get("retryAfter")) if isinstance(data, dict) else (None, None)
+    if not isinstance(now, int) or not isinstance(until, int):
+        return {}
+    return {"retry-after": str(max(0, -(-(until - now) // 1000)))}

@@ -372,6 +372,61 @@ class KlineEvent(Struct, gc=False):
     E: int | None = None
 
 
+class ExecutionReport(Struct):
+    """`executionReport`: a step in the life of an order, with the fill that was it."""
+
+    s: str
+    i: int
+    c: str
+    S: str
+    o: str
+    X: str
+    T: int
+    C: str | None = None  # of a cancel: the order's own id, and `c` is the cancel's
+    f: str | None = None
+    q: Amount = None
+    Q: Amount = None
+    p: Amount = None
+    P: Amount = None
+    x: str = ""
+    r: str | None = None
+    eR: str | None = None  # noqa: N815  # the exchange's letters
+    z: Amount = None
+    Z: Amount = None
+    O: int | None = None  # noqa: E741  # the exchange's letter for the time of creation
+    W: int | None = None
+    w: bool | None = None
+    t: int = -1
+    a: int | None = None  # allocation, where smart order routing made no trade
+    l: Amount = None  # noqa: E741  # the exchange's letter for the last quantity
+    L: Amount = None
+    n: Amount = None
+    N: str | None = None
+    m: bool | None = None
+
+
+class Position(Struct):
+    """An asset in `outboundAccountPosition`."""
+
+    a: str
+    f: Amount
+    l: Amount  # noqa: E741  # the exchange's letter for what is locked
+
+
+class AccountPosition(Struct):
+    """`outboundAccountPosition`: assets that may have changed, with absolute amounts; `u` is since when."""
+
+    B: list[Any]
+    u: int
+
+
+class BalanceUpdate(Struct):
+    """`balanceUpdate`: a deposit, a withdrawal, a transfer between wallets."""
+
+    a: str
+    d: Amount
+
+
 _depth_event = msgspec.json.Decoder(DepthEvent)
 _depth_frame = msgspec.json.Decoder(DepthFrame)
 _DIGITS = b"0123456789"

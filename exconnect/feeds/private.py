@@ -1,0 +1,480 @@
+"""The connection for one account: its orders, fills and balances, and whatever was missed while nobody listened.
+
+On every connection: subscribe, wait for the acknowledgement, hold back what comes, ask how the account stands, hand
+out what had been missed, then what was held back, then what comes. A private stream can fall silent and look healthy,
+so the account is walked again from time to time, and replies to the account's own calls must find their echo here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectError, StreamError, TransportError
+from exconnect.feeds.connection import Connection, Supply
+from exconnect.feeds.delivered import Delivered, Key, key_of
+from exconnect.model.enums import OrderStatus, Source, StreamStatus
+from exconnect.model.events import GapClosed
+from exconnect.model.values import datetime_of, ms_of
+from exconnect.protocol.session import (
+    PRIVATE,
+    Acked,
+    BalancesChanged,
+    ClockOff,
+    Denied,
+    OrderChanged,
+    Refused,
+    Standing,
+    Topic,
+    Transferred,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exconnect.errors import MalformedMessage
+    from exconnect.feeds.budget import Attempts
+    from exconnect.feeds.handlers import Router
+    from exconnect.model.account import Balance
+    from exconnect.model.order import Fill, Order
+    from exconnect.protocol.exchange import Lookup, Market
+    from exconnect.protocol.session import Session
+
+log = logging.getLogger("exconnect.stream")
+
+_TOPICS = frozenset(Topic(kind, "", "") for kind in PRIVATE)
+_WALK_S = 30.0  # for one walk
+_OVERLAP_MS = 120_000  # what a read shows may lag so far behind what happened
+_LOOKS_S = (5.0, 30.0, 120.0)  # after a connection was made, for the same reason
+_OPEN_LOOK_S, _IDLE_LOOK_S = 60.0, 300.0  # between walks, while orders are open and otherwise
+_UNDERWAY_MS, _UNDERWAY_S = 2_000, 3.0  # what is younger may still come by itself; look again after that
+_INCOMPLETE_S = 2.0
+_MOST_INCOMPLETE = 10  # walks for the sake of fills that an order tells of and nobody shows
+_LONGEST_RETRY_S = 30.0
+_ECHO_S, _ECHO_MS = 5.0, 1_000  # within which an event follows a reply; by how much their times may differ
+_MOST_HELD = 100_000
+_MOST_ECHOES = 10_000
+
+
+class Records(Protocol):
+    """What a private connection needs of the account's stores."""
+
+    @property
+    def lookup(self) -> Lookup:
+        """An instrument by the exchange's symbol."""
+
+    def order(self, news: Order) -> Order:
+        """Merge it in; what is known then."""
+
+    def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
+        """Merge them in; those that are news."""
+
+    def fills(self) -> list[Fill]:
+        """All that are known."""
+
+    def has_open_orders(self) -> bool:
+        """Whether anything may still be filled."""
+
+    def catch_up(self, start_ms: int, symbols: Iterable[str], unknown: Iterable[str], timeout: float) -> Standing:
+        """Ask how the account stands."""
+
+    def listen(self, listener: Callable[[Order], None]) -> None:
+        """Call it with every change of an order, from whatever thread makes it."""
+
+    def forget(self, listener: Callable[[Order], None]) -> None:
+        """No more calls."""
+
+    def follow(self, follower: object, *, is_live: bool) -> None:
+        """Say whether this connection keeps the stores up to date."""
+
+    def earliest_ms(self, ago: float) -> int:
+        """The earliest that the exchange's clock can have shown so many seconds ago."""
+
+
+class _Echo(NamedTuple):
+    """A reply that an event must follow."""
+
+    time_ms: int
+    until: float
+
+
+class PrivateFeed(Connection):
+    """The account's own connection. `symbols` says whose fills somebody waits for."""
+
+    def __init__(
+        self,
+        venue: Supply,
+        market: Market,
+        router: Router,
+        attempts: Attempts,
+        changed: Callable[[], None],
+        *,
+        delivered: Delivered,
+        symbols: Callable[[], Iterable[str]],
+    ) -> None:
+        super().__init__("private", venue, market, router, attempts, changed)
+        self._records = venue.records
+        self._delivered = delivered
+        self._symbols = symbols
+        self._began = self._env.now()
+        self._since_ms: int | None = None  # exchange time from which on everything is handed out
+        self._walked_ms: int | None = None  # up to here nothing is missing but what reads did not show yet
+        self._lost_at: datetime | None = None
+        self._held: list[OrderChanged | BalancesChanged] | None = []  # None: nothing is held back
+        self._unknown_symbols: set[str] = set()
+        self._session: Session | None = None
+        self._generation = 0
+        self._is_clock_known = self._was_garbled = False
+        self._is_walking = self._is_underway = False
+        self._walk_at = 0.0
+        self._looks: deque[float] = deque()
+        self._failures = self._incomplete = self._clock_failures = 0
+        self._live_from_ms = 0
+        self._replies: deque[tuple[Order, float]] = deque(maxlen=_MOST_ECHOES)
+        self._echoes: dict[Key, _Echo] = {}
+        self._heard_of: OrderedDict[Key, int] = OrderedDict()  # exchange time of the last event of an order
+        self._take |= {
+            Acked: self._ack,
+            Refused: self._refuse,
+            Denied: self._deny,
+            ClockOff: self._clock_off,
+            OrderChanged: self._order,
+            BalancesChanged: self._balances,
+            Transferred: self._transferred,
+        }
+        for fill in self._records.fills():
+            delivered.fill(fill)  # they happened before anybody asked
+
+    # ------------------------------------------------------------ the connection
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._records.listen(self._notice)
+        super().start()
+
+    def run(self) -> None:
+        """One connection, from the first byte to the last."""
+        try:
+            super().run()
+        except ConfigurationError as error:
+            self._give_up(error)
+
+    def _base(self) -> str:
+        return self._venue.endpoints.private
+
+    def _begin(self) -> Session:
+        make = self._venue.exchange.private
+        if make is None:
+            raise ConfigurationError(f"{self._exchange} has no private streams here")
+        self._session = make(self.market, self._venue.signer())
+        self._generation += 1
+        self._is_walking = False
+        self._held = []
+        self._heard_of.clear()
+        self._echoes.clear()
+        return self._session
+
+    def _adopt(self, session: Session) -> None:
+        self._taken = self._asked
+        if self._is_clock_known:
+            self._acked = session.want(_TOPICS)
+        else:
+            self._learn_time()
+
+    def _judge(self) -> None:
+        if self.status is StreamStatus.SYNCING and self._held is None:
+            self._restarts.healthy(self._env.now())
+            self._become(StreamStatus.LIVE, "subscribed and caught up")
+        elif self.status is StreamStatus.LIVE and self._held is not None:
+            self._become(StreamStatus.SYNCING, "catching up")
+
+    def _become(self, status: StreamStatus, reason: str, cause: BaseException | None = None) -> None:
+        self._records.follow(self, is_live=status is StreamStatus.LIVE)
+        super()._become(status, reason, cause)
+
+    def _gone(self, reason: str) -> None:
+        if self._lost_at is None and self.status in (StreamStatus.LIVE, StreamStatus.SUSPECT):
+            self._lost_at = datetime_of(self._venue.server_now_ms())
+        self._generation += 1  # what is being fetched now is for nobody
+        if self.is_stopping:
+            self._records.forget(self._notice)
+
+    def _garbled(self, error: MalformedMessage) -> None:
+        self._walk_at = self._env.now()
+        self._was_garbled = True
+
+    # ------------------------------------------------------------ what the exchange says of the connection
+
+    def _ack(self, event: Acked) -> None:
+        self._acked = self._acked | event.topics
+        if self._acked >= _TOPICS and not self._is_walking:
+            self._clock_failures = 0
+            now_ms = self._venue.server_now_ms()
+            self._live_from_ms = 2 * now_ms - self._records.earliest_ms(0.0)  # by then at the latest
+            self._looks = deque(_LOOKS_S)
+            self._walk()
+
+    def _refuse(self, event: Refused) -> None:
+        kinds = ", ".join(sorted(topic.kind for topic in event.topics))
+        raise TransportError(f"the exchange refused the subscription to {kinds}: {event.reason}")
+
+    def _deny(self, event: Denied) -> None:
+        self._give_up(event.error)
+
+    def _clock_off(self, event: ClockOff) -> None:
+        self._clock_failures += 1
+        if self._clock_failures > 1:
+            self._clock_failures = 0
+            raise TransportError(f"the exchange's clock and ours do not agree: {event.reason}")
+        self._learn_time()
+
+    def _learn_time(self) -> None:
+        """What is signed by a clock that nobody has compared is refused, and not always for that reason."""
+        self._venue.jobs("orders").submit(partial(self._sync, self._generation))
+
+    def _sync(self, generation: int) -> None:
+        """On the venue's errand thread."""
+        try:
+            self._venue.sync_clock(_WALK_S)
+        except ExconnectError as error:
+            log.warning("%s: the clock could not be synced: %s", self._label, error)
+        self._is_clock_known = True
+        self._do(partial(self._ask_again, generation))
+
+    def _ask_again(self, generation: int) -> None:
+        if generation == self._generation and self._session is not None:
+            self._adopt(self._session)
+            self._ask_at = self._env.now()
+
+    # ------------------------------------------------------------ what the exchange says of the account
+
+    def _order(self, event: OrderChanged) -> None:
+        is_known = self._records.lookup(event.order.symbol) is not None
+        if not is_known:
+            self._unknown_symbols.add(event.order.symbol)
+            if self._held is None:
+                self._held = []
+                self._walk_at = self._env.now()
+        if self._held is None:
+            self._hand_out(*self._merged(event))
+            return
+        if is_known:
+            self._merged(event)  # the store need not wait
+        self._hold(event)
+
+    def _merged(self, event: OrderChanged) -> tuple[Order, Fill | None]:
+        """Under the symbol and the name that we know it by; the store has it from here on."""
+        instrument = self._records.lookup(event.order.symbol)
+        symbol = event.order.symbol if instrument is None else instrument.symbol
+        fill = None if event.fill is None else replace(event.fill, symbol=symbol)
+        fills = () if fill is None else (fill,)
+        merged = self._records.order(replace(event.order, symbol=symbol, fills=fills))
+        self._hear(merged, event.order)
+        if merged.filled_quantity and not merged.fills_complete:
+            self._walk_at = min(self._walk_at, self._env.now() + _INCOMPLETE_S)
+        return merged, None if fill is None else replace(fill, client_order_id=merged.client_order_id)
+
+    def _hear(self, merged: Order, told: Order) -> None:
+        if told.updated_at is not None:
+            key = key_of(merged)
+            time_ms = ms_of(told.updated_at, "updated_at")
+            self._heard_of[key] = max(time_ms, self._heard_of.pop(key, 0))
+            if len(self._heard_of) > _MOST_ECHOES:
+                self._heard_of.popitem(last=False)
+
+    def _hold(self, event: OrderChanged | BalancesChanged) -> None:
+        held = self._held
+        if held is None:
+            return
+        held.append(event)
+        if len(held) > _MOST_HELD:
+            raise TransportError("too much came while the account could not be read")
+
+    def _balances(self, event: BalancesChanged) -> None:
+        news = self._records.balances(event.balances, event.time_ms)
+        if self._held is not None:
+            self._hold(BalancesChanged(news, event.time_ms))
+        else:
+            self._hand_out_balances(news)
+
+    def _transferred(self, event: Transferred) -> None:
+        log.info("%s: %s %s came or went without a trade", self._label, event.quantity, event.asset)
+
+    def _hand_out(self, order: Order, fill: Fill | None) -> None:
+        if fill is not None and self._delivered.fill(fill):
+            self._tell("fill", fill.symbol, fill)
+        if self._delivered.order(order):
+            self._tell("order", order.symbol, order)
+
+    def _hand_out_balances(self, balances: Iterable[Balance]) -> None:
+        for balance in balances:
+            if self._delivered.balance(balance):
+                self._tell("balance", balance.asset, balance)
+
+    def _tell(self, kind: str, symbol: str, value: object) -> None:
+        if self.is_stopping:
+            return
+        try:
+            self._router.tell(kind, symbol, value)
+        except StreamError as error:
+            self._give_up(error)
+
+    # ------------------------------------------------------------ walking the account
+
+    def _tend(self, now: float) -> None:
+        if self._acked >= _TOPICS and not self._is_walking and now >= self._walk_at:
+            self._walk()
+        self._expect_echoes(now)
+
+    def _walk(self) -> None:
+        self._is_walking = True
+        unknown, self._unknown_symbols = self._unknown_symbols, set()
+        self._venue.jobs("orders").submit(partial(self._fetch, self._generation, unknown))
+
+    def _fetch(self, generation: int, unknown: set[str]) -> None:
+        """On the venue's errand thread; what comes is worked off in this one."""
+        if self.is_stopping or generation != self._generation:
+            return
+        try:
+            standing = self._records.catch_up(self._start_ms(), list(self._symbols()), unknown, _WALK_S)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the account must be asked for again
+            self._do(partial(self._not_fetched, generation, unknown, error))
+        else:
+            self._do(partial(self._fetched, generation, standing))
+
+    def _start_ms(self) -> int:
+        if self._since_ms is None:
+            self._since_ms = self._records.earliest_ms(self._env.now() - self._began)
+        return max(self._since_ms, (self._walked_ms or 0) - _OVERLAP_MS)
+
+    def _not_fetched(self, generation: int, unknown: set[str], error: Exception) -> None:
+        if generation != self._generation:
+            return
+        if isinstance(error, (AuthenticationError, ConfigurationError)):
+            self._give_up(error)
+            return
+        self._is_walking = False
+        self._unknown_symbols |= unknown
+        self._failures += 1
+        level = logging.WARNING if isinstance(error, ExconnectError) else logging.ERROR
+        log.log(level, "%s: the account could not be read: %s", self._label, error)
+        pause = self._env.uniform(0.2, min(_LONGEST_RETRY_S, 0.5 * 2.0 ** min(self._failures, 10)))
+        self._walk_at = self._env.now() + pause
+
+    def _fetched(self, generation: int, standing: Standing) -> None:
+        if generation != self._generation:
+            return
+        self._is_walking, self._failures, self._is_underway = False, 0, False
+        held, self._held = self._held or (), None
+        is_first = self._walked_ms is None
+        begin = self._lost_at or datetime_of(self._start_ms())
+        fills = self._hand_out_fills(standing, {_place(e.fill) for e in held if isinstance(e, OrderChanged) and e.fill})
+        orders = self._hand_out_orders(standing, {e.order.order_id for e in held if isinstance(e, OrderChanged)})
+        if is_first:
+            for balance in standing.balances:
+                self._delivered.balance(balance)  # not a change
+        else:
+            self._hand_out_balances(standing.balances)
+        for event in held:
+            if isinstance(event, BalancesChanged):
+                self._hand_out_balances(event.balances)
+            else:
+                self._hand_out(*self._merged(event))
+        if not is_first:
+            self._close_gap("fill", fills, begin, standing)
+            self._close_gap("order", orders, begin, standing)
+        self._plan(standing)
+        was_garbled, self._was_garbled = self._was_garbled, False
+        if self.status is StreamStatus.LIVE and fills + orders and not was_garbled:
+            self._suspect("the account changed, and the stream did not say so")
+
+    def _hand_out_fills(self, standing: Standing, coming: set[tuple[str, str]]) -> int:
+        """Those that would have been missed; how many."""
+        since_ms, count = self._since_ms or 0, 0
+        is_live = self.status is StreamStatus.LIVE and not self._was_garbled
+        for fill in standing.fills:
+            time_ms = 0 if fill.time is None else ms_of(fill.time, "time")
+            if _place(fill) in coming or self._delivered.has_fill(fill):
+                continue
+            if time_ms < since_ms:
+                self._delivered.fill(fill)
+            elif is_live and time_ms > standing.time_ms - _UNDERWAY_MS:
+                self._is_underway = True
+            elif self._delivered.fill(fill):
+                count += 1
+                self._tell("fill", fill.symbol, replace(fill, source=Source.REST))
+        return count
+
+    def _hand_out_orders(self, standing: Standing, coming: set[str | None]) -> int:
+        since_ms, count = self._since_ms or 0, 0
+        for order in standing.orders:
+            if order.updated_at is None or ms_of(order.updated_at, "updated_at") < since_ms:
+                continue
+            is_underway = ms_of(order.updated_at, "updated_at") > standing.time_ms - _UNDERWAY_MS
+            if self.status is StreamStatus.LIVE and is_underway:
+                continue
+            if self._delivered.order(order):
+                count += order.order_id not in coming
+                self._tell("order", order.symbol, order)
+        return count
+
+    def _close_gap(self, kind: str, count: int, begin: datetime, standing: Standing) -> None:
+        if count:
+            end = datetime_of(standing.time_ms)
+            log.warning("%s: %d %ss were missed and are made up for", self._label, count, kind)
+            self._router.publish(
+                GapClosed(
+                    exchange=self._exchange,
+                    time=self._env.wall(),
+                    reason="they did not come by the stream",
+                    kind=kind,
+                    start=min(begin, end),
+                    end=end,
+                    count=count,
+                )
+            )
+
+    def _plan(self, standing: Standing) -> None:
+        """When to walk again, and from where."""
+        now = self._env.now()
+        self._lost_at = None
+        self._incomplete = 0 if standing.is_complete else self._incomplete + 1
+        if standing.is_complete or self._incomplete > _MOST_INCOMPLETE:
+            self._walked_ms = standing.time_ms
+            pause = _OPEN_LOOK_S if self._records.has_open_orders() else _IDLE_LOOK_S
+            if self._looks:
+                pause = min(pause, self._looks.popleft())
+        else:
+            self._walked_ms = self._walked_ms or self._since_ms
+            pause = _INCOMPLETE_S * self._incomplete
+        self._walk_at = now + (min(pause, _UNDERWAY_S) if self._is_underway else pause)
+
+    # ------------------------------------------------------------ replies and their echoes
+
+    def _notice(self, order: Order) -> None:
+        """From any thread: the store has changed."""
+        if order.source is Source.REST and order.status is not OrderStatus.REJECTED:
+            self._replies.append((order, self._env.now()))
+
+    def _expect_echoes(self, now: float) -> None:
+        while self._replies:
+            order, heard = self._replies.popleft()
+            if order.order_id is None or order.updated_at is None:
+                continue
+            time_ms = ms_of(order.updated_at, "updated_at")
+            if time_ms > self._live_from_ms:
+                self._echoes[key_of(order)] = _Echo(time_ms, heard + _ECHO_S)
+        for key, echo in list(self._echoes.items()):
+            if self._heard_of.get(key, 0) + _ECHO_MS >= echo.time_ms:
+                del self._echoes[key]
+            elif now > echo.until and self.status is StreamStatus.LIVE:
+                self._echoes.clear()
+                self._suspect(f"order {key[1]} of {key[0]} changed, and the stream did not say so")
+
+
+def _place(fill: Fill) -> tuple[str, str]:
+    return fill.order_id, fill.id
