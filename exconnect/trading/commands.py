@@ -294,10 +294,10 @@ class Commands:
                 call, deadline.left * SENDING, lambda attempt: self._intents.attempt(new_id, attempt)
             )
         except OutcomeUnknown:
-            self._desk.orders.apply(as_unknown(new))
-            look(self._desk, old, instrument, deadline)
-            return self._told(find_out(self._desk, new, instrument, deadline), instrument)
+            return self._replacement(old, new, instrument, deadline)
         except ExchangeError as error:
+            if error.details.get("uncertain"):  # it may be the echo of an attempt before it that was executed
+                return self._replacement(old, new, instrument, deadline)
             self._desk.orders.apply(_rejected(new, error))
             look(self._desk, old, instrument, deadline)
             raise
@@ -310,6 +310,12 @@ class Commands:
             replace(old, status=OrderStatus.CANCELED, source=Source.REST, updated_at=placed.updated_at)
         )
         return self._desk.orders.apply(replace(placed, client_order_id=new_id, replaces=old.client_order_id))
+
+    def _replacement(self, old: Order, new: Order, instrument: Instrument, deadline: Deadline) -> Order:
+        """What became of both orders of a replacement without a clear answer."""
+        self._desk.orders.apply(as_unknown(new))
+        look(self._desk, old, instrument, deadline)
+        return self._told(find_out(self._desk, new, instrument, deadline), instrument)
 
     def _fetch(self, client_order_id: str, instrument: Instrument, deadline: Deadline) -> Order:
         return self._desk.find(instrument, client_order_id, None, deadline)

@@ -1,0 +1,40 @@
+"""An amend by cancel-and-replace whose answer is lost: the new order is found, whatever a repetition is told."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from exconnect import AmendRefused, OrderRejected, OutcomeUnknown
+from exconnect.model.enums import OrderStatus
+
+pytestmark = pytest.mark.network
+
+
+@pytest.mark.parametrize(
+    "fault", [{"name": "reset"}, {"name": "status", "status": 503}, {"name": "garbage"}], ids=lambda f: f["name"]
+)
+def test_the_new_order_is_found(client, mock, fault):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    mock.faults.add(**fault, on="amend_order", at="after_accept")
+    amended = client.amend_order(order, price="58000")
+    assert (amended.status, amended.price, amended.replaces) == (OrderStatus.NEW, Decimal(58000), order.client_order_id)
+    assert client.orders.get(order).status is OrderStatus.CANCELED
+    assert [o.client_order_id for o in mock.ledger.orders() if o.status == "new"] == [amended.client_order_id]
+
+
+def test_what_never_arrived_is_sent_again_once_the_old_order_is_there_to_be_replaced(client, mock):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    mock.faults.add("reset", on="amend_order", at="before_accept")
+    amended = client.amend_order(order, price="58000")
+    assert [o.client_order_id for o in mock.ledger.orders() if o.status == "new"] == [amended.client_order_id]
+
+
+def test_a_refusal_without_a_doubt_stays_one(client, mock):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59990")
+    mock.execute("BTC/USDT", "sell", "2", price="59990")
+    with pytest.raises((OrderRejected, AmendRefused)) as caught:
+        client.amend_order(order, price="58000")
+    assert not isinstance(caught.value, OutcomeUnknown)
+    assert not [o for o in mock.ledger.orders() if o.status == "new"]
