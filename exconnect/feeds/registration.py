@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -169,6 +168,8 @@ def check_handler(handler: Any, argument: str) -> None:
     """
     if not callable(handler):
         raise InvalidType(f"{argument} must be a callable, not {type(handler).__name__}", {"argument": argument})
+    import inspect
+
     inner = handler
     while isinstance(inner, partial):
         inner = inner.func

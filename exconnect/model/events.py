@@ -18,9 +18,9 @@ class _Event(Struct, frozen=True, kw_only=True, eq=False):
         return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in ("cause", "error"))
 
     def __eq__(self, other: object) -> bool:
-        return (
-            self._said() == other._said() if isinstance(other, _Event) and type(other) is type(self) else NotImplemented
-        )
+        if not isinstance(other, _Event) or type(other) is not type(self):
+            return NotImplemented
+        return self._said() == other._said()
 
     def __hash__(self) -> int:
         return hash((type(self), self._said()))

@@ -38,7 +38,7 @@ class Plan:
     endpoints: Endpoints
     environment: str  # live, testnet, demo, or the REST base URL
     credentials: Credentials | None
-    state_dir: Path
+    state_dir: Path | None  # None: where the platform keeps such things
 
     @property
     def account(self) -> str:
@@ -66,7 +66,9 @@ class Plan:
         if chosen != "auto":
             return Path(chosen)
         host = urlsplit(self.endpoints.rest).netloc
-        return self.state_dir / (_UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal")
+        return _state_dir(self.state_dir) / (
+            _UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal"
+        )
 
 
 def plan(settings: Settings) -> Plan:
@@ -88,18 +90,16 @@ def plan(settings: Settings) -> Plan:
         chosen = chosen.endpoints
     if credentials is None and has_credentials(exchange.name):
         credentials = Credentials.from_env(exchange.name)
-    state_dir = _state_dir()
-    if _is_mock(settings.environment):
-        state_dir = Path(settings.environment.state_dir)
+    is_mock = _is_mock(settings.environment)
+    state_dir = settings.environment.state_dir if is_mock else os.environ.get(f"{PREFIX}STATE_DIR")
     endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
-    return Plan(settings, exchange, endpoints, name, credentials, state_dir)
+    return Plan(settings, exchange, endpoints, name, credentials, Path(state_dir) if state_dir else None)
 
 
-def _state_dir() -> Path:
-    chosen = os.environ.get(f"{PREFIX}STATE_DIR")
-    if chosen:
-        return Path(chosen)
-    from platformdirs import user_state_path
+def _state_dir(chosen: Path | None) -> Path:
+    if chosen is not None:
+        return chosen
+    from platformdirs import user_state_path  # looked up when it is asked for: its import costs more than ours
 
     return user_state_path("exconnect")
 
