@@ -16,14 +16,18 @@ from typing import NamedTuple
 
 import pytest
 
-from exconnect import Capability, Client, ExconnectError, available, cli, errors
+from exconnect import Capability, Client, ExconnectError, Stream, available, cli, errors
 from exconnect.exchanges import load
 from exconnect.mock import MockExchange
+from exconnect.trading.queries import OrderView
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
-BLOCK = re.compile(r"^% runs(?:, given (?P<given>[^\n]+))?\n\n?```(?P<kind>python|console)\n(?P<text>.*?)^```", re.M | re.S)
-COMMAND = re.compile(r"^\$ exconnect (.*)$", re.M)
+BLOCK = re.compile(
+    r"^% runs(?:, given (?P<given>[^\n]+))?\n\n?```(?P<kind>python|console)\n(?P<text>.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
+COMMAND = re.compile(r"^\$ exconnect (.*)$", re.MULTILINE)
 
 pytestmark = pytest.mark.network
 
@@ -91,14 +95,14 @@ def test_every_how_to_runs():
 
 def test_marks_are_in_front_of_blocks():
     for page in PAGES:
-        marks = re.findall(r"^% runs.*$", page.read_text(encoding="utf-8"), re.M)
+        marks = re.findall(r"^% runs.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(marks) == len(blocks(page)), name_of(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_blocks_are_python(page):
     text = page.read_text(encoding="utf-8")
-    for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         compile(block, str(page), "exec")
 
 
@@ -117,7 +121,7 @@ def classes(base: type[ExconnectError]) -> list[type[ExconnectError]]:
 
 
 def test_the_table_of_errors_is_the_tree():
-    told = {row[0].strip("` "): (row[2], row[3]) for row in rows("reference/errors.md", "All of them")}
+    told = {row[0].strip("`· "): (row[2], row[3]) for row in rows("reference/errors.md", "All of them")}
     true = {
         kind.__name__: (kind.outcome.name, "yes" if kind.retryable else "no")
         for kind in classes(ExconnectError)
@@ -133,6 +137,12 @@ def test_the_table_of_capabilities_is_what_the_exchanges_say():
         for column, exchange in enumerate(available(), 2)
     }
     assert told == {name: {str(capability) for capability in load(name).capabilities} for name in available()}
-    assert {row[0].strip("`") for row in table} == {
-        str(capability) for capability in Capability
-    }
+    assert {row[0].strip("`") for row in table} == {str(capability) for capability in Capability}
+
+
+def test_the_names_to_come_to_exist():
+    text = (DOCS / "how-to/coming-from-ccxt-python-binance-pybit.md").read_text(encoding="utf-8")
+    for owner, kind in (("client.orders", OrderView), ("client", Client), ("stream", Stream)):
+        named = set(re.findall(rf"`{re.escape(owner)}\.(\w+)\b(?!\.)", text)) - {"orders", "raw"}
+        assert named
+        assert [name for name in sorted(named) if not hasattr(kind, name)] == []
