@@ -76,6 +76,7 @@ bench: $(VENV)/.run ## exconnect beside its peers
 
 interop: $(VENV)/.run ## other people's clients against the mock exchange
 	@$(BIN)/python tests/interop/run.py
+	@$(BIN)/python tests/interop/run_bybit.py
 
 examples: $(VENV)/.run ## run every example against the mock exchange
 	@set -e; for example in examples/*.py; do echo "$$example"; timeout 60 $(BIN)/python "$$example" </dev/null; done

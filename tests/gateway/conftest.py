@@ -8,12 +8,12 @@ import socket
 import threading
 import time
 from collections import deque
-from msgspec.structs import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from exconnect import errors
 from exconnect.config import Credentials

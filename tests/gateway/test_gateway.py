@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from msgspec.structs import replace
 
 import pytest
+from msgspec.structs import replace
 
 from exconnect.environment import Environment
 from exconnect.errors import (

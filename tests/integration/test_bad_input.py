@@ -14,6 +14,7 @@ def place(*arguments, **keywords):
 
 
 BUY = ("BTC/USDT", "buy", "0.01")
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - that is what is wrong with it
 
 TABLE = [
     # what is done, what it raises, what it says
@@ -53,7 +54,7 @@ TABLE = [
     (place(*BUY, price="59000", reduce_only=True), NotSupported, "perpetuals"),
     (place(*BUY, price="59000", idempotency_key=""), InvalidArgument, "idempotency_key must have 1 to 256 characters"),
     (place(*BUY, price="59000", timeout=0), InvalidArgument, "timeout must be above 0"),
-    (lambda c: c.fetch_candles("BTC/USDT", start=datetime(2026, 1, 1)), InvalidArgument, "without a zone"),
+    (lambda c: c.fetch_candles("BTC/USDT", start=NAIVE), InvalidArgument, "without a zone"),
     (lambda c: c.fetch_candles("BTC/USDT", start=1.5), InvalidType, "start must be an aware datetime"),
     (lambda c: c.fetch_candles("BTC/USDT", start="soon"), InvalidArgument, "is not a time"),
     (lambda c: c.fetch_candles("BTC/USDT", "7m"), InvalidArgument, "interval='7m': must be one of 1s 1m"),
