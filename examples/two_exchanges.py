@@ -1,0 +1,25 @@
+"""Two exchanges at once: the same calls, and one book over both."""
+
+from exconnect import Client, ConsolidatedBook
+from exconnect.mock import MockExchange
+
+FEES = {"binance": "0.001", "bybit": "0.001"}
+
+with (
+    MockExchange("binance", seed=7) as mock_binance,
+    MockExchange("bybit", seed=7) as mock_bybit,
+    Client("binance", environment=mock_binance) as binance,
+    Client("bybit", environment=mock_bybit) as bybit,
+):
+    for client in (binance, bybit):
+        ticker = client.fetch_ticker("BTC/USDT")
+        print(f"{client.exchange:8} bid {ticker.bid} ask {ticker.ask}")
+
+    with ConsolidatedBook("BTC/USDT", binance.stream(), bybit.stream(), fees=FEES) as book:
+        book.start()
+        book.wait_live(timeout=10)
+        view = book.view()
+        print("in:", ", ".join(view.exchanges))
+        print("best bid", view.best_bid)
+        print("best ask", view.best_ask)
+        print("buying 3 costs", view.vwap("buy", "3"), "each, with fees", view.vwap("buy", "3", fees=True))
