@@ -21,7 +21,6 @@ from exconnect.model.values import Money
 from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
-from exconnect.trading.intents import halted
 from exconnect.trading.queries import OrderView
 from exconnect.venue.plan import Plan, plan
 
@@ -414,9 +413,8 @@ class Client(AccountData):
         self, method: str, path: str, params: dict[str, str], *, signed: bool, cost: int, timeout: float | None
     ) -> Any:
         venue = self._open() if method == "GET" else self._trading()
-        halt = None if method == "GET" else venue.account.intents.halt_state()
-        if halt is not None:
-            raise halted(halt)
+        if method != "GET":
+            venue.account.check_halt()
         if signed:
             venue.need_credentials()
         call = self._exchange.rest.raw(method, path, params, signed=signed, cost=cost, decode=decoded)

@@ -7,8 +7,7 @@ this module is imported, so that a process that patches `threading` late gets th
 
 from __future__ import annotations
 
-import random
-import secrets
+import os
 import threading
 import time
 from datetime import UTC, datetime
@@ -52,11 +51,13 @@ class Environment:
 
     def uniform(self, low: float, high: float) -> float:
         """A random number between `low` and `high`, for jitter."""
+        import random  # brings hashlib with it, which a program that only reads never needs
+
         return random.uniform(low, high)  # noqa: S311 - spreads retries, protects nothing
 
     def token(self, size: int) -> bytes:
         """`size` random bytes that no other process, fork or clone draws too."""
-        return secrets.token_bytes(size)
+        return os.urandom(size)
 
     def spawn(self, name: str, run: Callable[[], None]) -> threading.Thread:
         """Start a daemon thread of that name."""

@@ -19,9 +19,9 @@ from exconnect.errors import (
     NotSupported,
     StreamError,
 )
-from exconnect.feeds.connection import Counters, Supply
-from exconnect.feeds.connections import PUBLIC, Connections
 from exconnect.feeds.registration import (
+    PUBLIC,
+    Counters,
     Handler,
     Options,
     Registration,
@@ -43,6 +43,9 @@ from exconnect.runtime import fork, leaving
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
+
+    from exconnect.feeds.connection import Supply
+    from exconnect.feeds.connections import Connections
 
 __all__ = ["Handler", "Stream", "Subscription", "run"]
 
@@ -343,6 +346,8 @@ class Stream:
         old = self._runs.get(pid)
         if old is not None and not old.is_closing:
             return self
+        from exconnect.feeds.connections import Connections  # what only a start needs costs an import nothing
+
         new = Connections(venue, self._symbols, {} if old is None else old.handler_threads(), self)
         self._forget(old)
         if self._runs.setdefault(pid, new) is new:

@@ -11,12 +11,12 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Set  # noqa: PYI025
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from exconnect.errors import ExconnectError, MalformedMessage, StaleStream, StreamError, TransportError
 from exconnect.feeds.doorbell import Doorbell
 from exconnect.feeds.handlers import Router
+from exconnect.feeds.registration import Counters
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import StatusChanged
 from exconnect.protocol.session import Closing, Event, Reply, Topic, Unknown
@@ -91,20 +91,6 @@ class Supply(Protocol):
     @property
     def records(self) -> Records:
         """What is known of the account."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a connection has seen. Only its own thread counts."""
-
-    messages: int = 0
-    bytes: int = 0
-    connects: int = 0
-    reconnects: int = 0
-    malformed: int = 0
-    unknown: int = 0
-    gaps: int = 0
-    resyncs: int = 0
 
 
 class Connection(ABC):

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from exconnect.errors import ExconnectError, UnknownSymbol
 from exconnect.feeds.budget import attempts
-from exconnect.feeds.connection import Connection, Counters
+from exconnect.feeds.connection import Connection
 from exconnect.feeds.delivered import Delivered
 from exconnect.feeds.feed import Feed, Want
 from exconnect.feeds.handlers import HandlerThread, Router
 from exconnect.feeds.private import PrivateFeed
-from exconnect.feeds.registration import Address, Registration, Same, audience
+from exconnect.feeds.registration import PUBLIC, Address, Counters, Registration, Same, audience
 from exconnect.model.enums import MarketType, StreamStatus
 from exconnect.model.events import TopicRefused
 from exconnect.protocol.session import PRIVATE, Topic
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("exconnect.stream")
 
-PUBLIC = frozenset({"book", "ticker", "trade", "candle"})
 _LOOKUP_S = 10.0
 _BATCH = 100  # symbols in one look-up
 _LONGEST_RETRY_S = 30.0

@@ -25,6 +25,9 @@ class Handler(Protocol[T_contra]):
         """Take one item."""
 
 
+PUBLIC = frozenset({"book", "ticker", "trade", "candle"})  # kinds that need no key
+
+
 class Address(NamedTuple):
     """Where a message goes: to all that registered for this. Reports have neither symbol nor interval."""
 
@@ -48,6 +51,20 @@ class Options:
     depth: int = 0
     candles: str = ""
     on_gap: Callable[[Gap], object] | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a connection has seen. Only its own thread counts."""
+
+    messages: int = 0
+    bytes: int = 0
+    connects: int = 0
+    reconnects: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    gaps: int = 0
+    resyncs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

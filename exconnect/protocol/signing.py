@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hmac
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import hmac
     from collections.abc import Callable
 
     from exconnect.config import Credentials
@@ -37,6 +37,8 @@ def _signing(kind: str, key: Any) -> Callable[[bytes], str]:
     if callable(key):
         return (lambda payload: key(payload).hex()) if kind == "hmac" else (lambda payload: _base64(key(payload)))
     if kind == "hmac":
+        import hmac
+
         return _hmac(hmac.new(key.reveal(), digestmod="sha256"))
     if kind == "ed25519":
         return lambda payload: _base64(key.sign(payload))

@@ -33,7 +33,7 @@ from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
 from exconnect.trading.holdings import Holdings
 from exconnect.trading.instruments import Instruments
-from exconnect.trading.intents import IntentLog, Intents
+from exconnect.trading.intents import IntentLog, Intents, halted
 from exconnect.trading.journal import Journal
 from exconnect.trading.orders import OrderStore
 from exconnect.trading.queries import AccountQueries
@@ -78,6 +78,16 @@ class Account:
         self.holdings = Holdings(exchange, env)
         self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
         self.orders.listen(self.intents.record)
+
+    def check_halt(self) -> None:
+        """Let pass, unless trading is halted.
+
+        Raises:
+            TradingHalted: it is.
+        """
+        halt = self.intents.halt_state()
+        if halt is not None:
+            raise halted(halt)
 
 
 @dataclass(slots=True)
