@@ -35,6 +35,7 @@ from exconnect.protocol.session import (
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from exconnect.errors import MalformedMessage
     from exconnect.feeds.budget import Attempts
@@ -52,6 +53,7 @@ _OVERLAP_MS = 120_000  # what a read shows may lag so far behind what happened
 _LOOKS_S = (5.0, 30.0, 120.0)  # after a connection was made, for the same reason
 _OPEN_LOOK_S, _IDLE_LOOK_S = 60.0, 300.0  # between walks, while orders are open and otherwise
 _UNDERWAY_MS, _UNDERWAY_S = 2_000, 3.0  # what is younger may still come by itself; look again after that
+_AUDIT_S = 30.0  # between two walks because balances do not add up
 _INCOMPLETE_S = 2.0
 _MOST_INCOMPLETE = 10  # walks for the sake of fills that an order tells of and nobody shows
 _LONGEST_RETRY_S = 30.0
@@ -72,6 +74,18 @@ class Records(Protocol):
 
     def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
         """Merge them in; those that are news."""
+
+    def filled(self, fill: Fill) -> None:
+        """It explains a change of balances."""
+
+    def transferred(self, asset: str, quantity: Decimal, time_ms: int) -> None:
+        """So does this."""
+
+    def unexplained(self) -> dict[str, Decimal]:
+        """Changes of balances that nothing explains."""
+
+    def settle(self) -> None:
+        """The account was walked: there is nothing left to explain."""
 
     def fills(self) -> list[Fill]:
         """All that are known."""
@@ -130,7 +144,7 @@ class PrivateFeed(Connection):
         self._generation = 0
         self._is_clock_known = self._was_garbled = False
         self._is_walking = self._is_underway = False
-        self._walk_at = 0.0
+        self._walk_at = self._audit_at = 0.0
         self._looks: deque[float] = deque()
         self._failures = self._incomplete = self._clock_failures = 0
         self._live_from_ms = 0
@@ -302,10 +316,11 @@ class PrivateFeed(Connection):
             self._hand_out_balances(news)
 
     def _transferred(self, event: Transferred) -> None:
-        log.info("%s: %s %s came or went without a trade", self._label, event.quantity, event.asset)
+        self._records.transferred(event.asset, event.quantity, event.time_ms)
 
     def _hand_out(self, order: Order, fill: Fill | None) -> None:
         if fill is not None and self._delivered.fill(fill):
+            self._records.filled(fill)
             self._tell("fill", fill.symbol, fill)
         if self._delivered.order(order):
             self._tell("order", order.symbol, order)
@@ -326,9 +341,20 @@ class PrivateFeed(Connection):
     # ------------------------------------------------------------ walking the account
 
     def _tend(self, now: float) -> None:
-        if self._acked >= _TOPICS and not self._is_walking and now >= self._walk_at:
-            self._walk()
+        if self._acked >= _TOPICS and not self._is_walking:
+            if self.status is StreamStatus.LIVE and now >= self._audit_at:
+                self._audit(now)
+            if now >= self._walk_at:
+                self._walk()
         self._expect_echoes(now)
+
+    def _audit(self, now: float) -> None:
+        """Balances that changed for no reason that we know of: something did not come."""
+        unexplained = self._records.unexplained()
+        if unexplained:
+            self._audit_at, self._walk_at = now + _AUDIT_S, now
+            changes = ", ".join(f"{quantity:+f} {asset}" for asset, quantity in sorted(unexplained.items()))
+            log.warning("%s: balances changed and nothing says why: %s", self._label, changes)
 
     def _walk(self) -> None:
         self._is_walking = True
@@ -442,6 +468,7 @@ class PrivateFeed(Connection):
         """When to walk again, and from where."""
         now = self._env.now()
         self._lost_at = None
+        self._records.settle()
         self._incomplete = 0 if standing.is_complete else self._incomplete + 1
         if standing.is_complete or self._incomplete > _MOST_INCOMPLETE:
             self._walked_ms = standing.time_ms

@@ -109,6 +109,7 @@ class Transferred(Struct, frozen=True):
 
     asset: str
     quantity: Decimal
+    time_ms: int
 
 
 class Unknown(Struct, frozen=True):

@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, OrderNotFound, UnknownSymbol
-from exconnect.model.enums import OrderStatus
+from exconnect.model.enums import OrderStatus, Side
 from exconnect.model.values import ms_of
 from exconnect.protocol.pages import mark_item, whole
 from exconnect.protocol.session import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from exconnect.model.account import Balance
     from exconnect.model.instrument import Instrument
@@ -59,6 +60,28 @@ class AccountRecords:
     def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
         """Merge them in; those that are news."""
         return self._holdings.change(changed, time_ms)
+
+    def filled(self, fill: Fill) -> None:
+        """It explains a change of balances."""
+        instrument = self._desk.instruments.get(fill.symbol)
+        if instrument is not None:
+            sign = 1 if fill.side is Side.BUY else -1
+            changes = [(instrument.base, sign * fill.quantity), (instrument.quote, -sign * fill.notional)]
+            if fill.fee is not None and fill.fee_asset is not None:
+                changes.append((fill.fee_asset, -fill.fee))
+            self._holdings.explain((fill.symbol, fill.order_id, fill.id), changes)
+
+    def transferred(self, asset: str, quantity: Decimal, time_ms: int) -> None:
+        """So does this."""
+        self._holdings.explain((asset, quantity, time_ms), [(asset, quantity)])
+
+    def unexplained(self) -> dict[str, Decimal]:
+        """Changes of balances that nothing explains."""
+        return self._holdings.unexplained()
+
+    def settle(self) -> None:
+        """The account was walked: there is nothing left to explain."""
+        self._holdings.settle()
 
     def fills(self) -> list[Fill]:
         """All that the order store knows."""

@@ -639,7 +639,7 @@ def account_position(raw: Any) -> BalancesChanged:
 def balance_update(raw: Any) -> Transferred:
     """What came or went without a trade; `outboundAccountPosition` follows with what there is now."""
     event = wire.read(wire.BalanceUpdate, raw)
-    return Transferred(event.a, _signed(event.d))
+    return Transferred(event.a, _signed(event.d), event.T)
 
 
 def _signed(value: wire.Amount) -> Decimal:

@@ -425,6 +425,7 @@ class BalanceUpdate(Struct):
 
     a: str
     d: Amount
+    T: int
 
 
 _depth_event = msgspec.json.Decoder(DepthEvent)

@@ -1,0 +1,120 @@
+"""Parts of the private road by themselves: what was delivered, inboxes that keep all."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from toy import BTC, ETH, Seen
+
+from exconnect.environment import Environment
+from exconnect.errors import StreamError
+from exconnect.feeds.delivered import Delivered
+from exconnect.feeds.handlers import Router
+from exconnect.feeds.registration import Options, Registration, audience
+from exconnect.model.account import Balance
+from exconnect.model.enums import OrderStatus, OrderType, Policy, Side, Source
+from exconnect.model.order import Fill, Order
+from exconnect.model.values import datetime_of
+from exconnect.runtime.actor import Everything, Parcel
+
+ORDER = Order(
+    exchange="toy",
+    client_order_id="a",
+    order_id="1",
+    symbol=BTC,
+    side=Side.BUY,
+    type=OrderType.LIMIT,
+    status=OrderStatus.NEW,
+    quantity=Decimal(2),
+    source=Source.REST,
+)
+FILL = Fill(exchange="toy", id="1", order_id="1", symbol=BTC, side=Side.BUY, price=Decimal(100), quantity=Decimal(1))
+
+
+@pytest.fixture
+def delivered():
+    return Delivered(Environment(), remembered=3)
+
+
+def test_a_fill_is_new_once(delivered):
+    assert delivered.fill(FILL)
+    assert delivered.has_fill(FILL)
+    assert not delivered.fill(replace(FILL, source=Source.STREAM, fee=Decimal(1)))
+    assert delivered.fill(replace(FILL, order_id="2"))  # the other side of a trade with oneself
+    assert delivered.fill(replace(FILL, symbol=ETH))
+
+
+def test_the_memory_is_bounded_and_forgets_the_oldest(delivered):
+    fills = [replace(FILL, id=str(number)) for number in range(5)]
+    for fill in fills:
+        delivered.fill(fill)
+    assert [delivered.has_fill(fill) for fill in fills] == [False, False, True, True, True]
+
+
+def test_an_order_is_news_when_a_user_sees_a_difference(delivered):
+    assert delivered.order(ORDER)
+    assert not delivered.order(replace(ORDER, source=Source.STREAM, updated_at=datetime_of(5), client_order_id="b"))
+    assert delivered.order(replace(ORDER, quantity=Decimal(1)))
+    assert delivered.order(replace(ORDER, filled_quantity=Decimal(1), status=OrderStatus.PARTIALLY_FILLED))
+
+
+def test_a_balance_is_news_when_it_is_another_amount(delivered):
+    balance = Balance(exchange="toy", asset="BTC", free=Decimal(1), locked=Decimal(0))
+    assert delivered.balance(balance)
+    assert not delivered.balance(replace(balance, free=Decimal("1.0")))
+    assert delivered.balance(replace(balance, locked=Decimal(1)))
+
+
+def test_only_one_of_many_threads_has_news(delivered):
+    gate, news = threading.Barrier(8), []
+
+    def tell():
+        gate.wait()
+        if delivered.fill(FILL):
+            news.append(1)
+
+    threads = [threading.Thread(target=tell) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert news == [1]
+
+
+def test_an_inbox_that_keeps_all_refuses_and_loses_nothing():
+    inbox = Everything(2)
+    inbox.put(Parcel("a", 1, 0.0))
+    inbox.put(Parcel("b", 2, 0.0))
+    with pytest.raises(StreamError, match="2 items"):
+        inbox.put(Parcel("c", 3, 0.0))
+    assert [inbox.take(0.0).item, inbox.take(0.0).item] == [1, 2]
+    assert inbox.losses() == []
+
+
+def test_a_handler_that_is_too_far_behind_is_told_of_and_the_others_get_theirs():
+    gate = threading.Event()
+    slow, quick = Seen(lambda item: gate.wait(10)), Seen()
+    registrations = [
+        Registration("fill", slow, Options(Policy.KEEP, capacity=2), has_all=True),
+        Registration("fill", quick, Options(Policy.KEEP), has_all=True),
+    ]
+    router = Router(Environment(), "toy", lambda symbol, depth: None, lambda name, handler: None, lambda: None)
+    router.update(audience(registrations, ()))
+    try:
+        router.tell("fill", BTC, 1)
+        slow.count(1)
+        router.tell("fill", BTC, 2)
+        router.tell("fill", BTC, 3)
+        with pytest.raises(StreamError, match="Seen"):
+            router.tell("fill", BTC, 4)
+        assert quick.count(4) == [1, 2, 3, 4]
+        gate.set()
+        assert slow.count(3) == [1, 2, 3]
+    finally:
+        gate.set()
+        router.close()
+        for thread in router.threads().values():
+            thread.thread.join(5)
