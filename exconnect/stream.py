@@ -321,7 +321,9 @@ class Stream:
             if key[1] == Same(handler):
                 if symbols:
                     registration.remove(symbols)
-                if not symbols or registration.is_empty:
+                else:
+                    registration.clear()
+                if registration.is_empty:
                     self._registrations.pop(key, None)
         self._apply()
 

@@ -144,6 +144,8 @@ class HandlerThread:
             return None
         soonest = NEVER
         for index, delivery in enumerate(self._deliveries):
+            if delivery.registration.is_empty:
+                continue  # taken back
             if self._is_closing and delivery.registration.options.policy is not Policy.KEEP:
                 continue
             ready_at = delivery.inbox.ready_at()

@@ -117,6 +117,11 @@ class Registration:
             if self.has_all:
                 self.excluded[symbol] = None
 
+    def clear(self) -> None:
+        """Without any: what waits for it is not delivered any more, even while the stream is closing."""
+        self.named.clear()
+        self.has_all = False
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left of it."""

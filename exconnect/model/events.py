@@ -25,6 +25,13 @@ class _Event(Struct, frozen=True, kw_only=True, eq=False):
     def __hash__(self) -> int:
         return hash((type(self), self._said()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), {name: getattr(self, name) for name in self.__struct_fields__})
+
+
+def _restored(kind: type[_Event], values: dict[str, Any]) -> _Event:
+    return kind(**values)
+
 
 class StatusChanged(_Event, frozen=True, kw_only=True, eq=False):
     """A connection went from `old` to `status`; `cause` is the error behind it, if there was one."""

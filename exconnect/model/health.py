@@ -25,7 +25,7 @@ class PartHealth(Struct, frozen=True):
     cause: str | None = None
 
 
-class Health(Struct, frozen=True, kw_only=True):
+class Health(Struct, frozen=True):
     """Whether one can read, place and cancel now, and what stands behind that.
 
     `clock_offset_ms` is the exchange's clock minus this machine's, None before the first sync.
