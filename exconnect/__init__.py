@@ -1,9 +1,9 @@
 """exconnect: cryptocurrency exchanges in synchronous, threaded Python.
 
-    from exconnect import Client
+    from exconnect import Client, available
 
-    client = Client("binance")
-    print(client.fetch_ticker("BTC/USDT").last)
+    for exchange in available():
+        print(exchange, Client(exchange).fetch_ticker("BTC/USDT").last)
 
 Importing it opens nothing and starts nothing.
 """

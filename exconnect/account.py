@@ -30,11 +30,11 @@ class AccountData(MarketData):
         """This process's parts, for a call that needs a key."""
 
     def fetch_balances(self, *, timeout: float | None = None) -> Balances:
-        """What is held, by asset; an asset that is not held reads as zero (Binance: `GET /api/v3/account`)."""
+        """What is held, by asset; an asset that is not held reads as zero."""
         return self._private().balances(self._timeout(timeout))
 
     def fetch_fees(self, symbol: str, *, timeout: float | None = None) -> Fees:
-        """What a fill costs, as fractions (Binance: `GET /api/v3/account/commission`)."""
+        """What a fill costs, as fractions."""
         venue, left = self._private(), self._timeout(timeout)
         return venue.call(self._exchange.rest.fetch_fees(venue.instrument(symbol, left)), left)
 
@@ -71,7 +71,7 @@ class AccountData(MarketData):
         return venue.queries.order(client_order_id, None if known is None else known.order_id, where, left)
 
     def fetch_open_orders(self, symbol: str | None = None, *, timeout: float | None = None) -> list[Order]:
-        """Open orders of a symbol, or of the account; oldest first (Binance: `GET /api/v3/openOrders`)."""
+        """Open orders of a symbol, or of the account; oldest first."""
         return self._private().queries.open_orders(symbol, self._timeout(timeout))
 
     def fetch_orders(
@@ -83,7 +83,7 @@ class AccountData(MarketData):
         limit: int | None = None,
         timeout: float | None = None,
     ) -> list[Order]:
-        """One page of the history, oldest first: from `start`, else the newest (Binance: `GET /api/v3/allOrders`)."""
+        """One page of the history, oldest first: from `start`, else the newest."""
         limit = self._limit(limit, "orders", "iter_orders")
         where = as_range(start, end)
         venue = self._private()
@@ -104,7 +104,7 @@ class AccountData(MarketData):
         limit: int | None = None,
         timeout: float | None = None,
     ) -> list[Fill]:
-        """One page of the account's fills, oldest first (Binance: `GET /api/v3/myTrades`)."""
+        """One page of the account's fills, oldest first."""
         limit = self._limit(limit, "fills", "iter_fills")
         where = as_range(start, end)
         venue = self._private()

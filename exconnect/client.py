@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 class Client(AccountData):
     """An account on an exchange, over REST. Making one opens nothing; the first call does.
 
-    `Client("binance")` is enough for public data. Private calls need `credentials=` or the environment variables
-    `EXCONNECT_BINANCE_API_KEY` and `EXCONNECT_BINANCE_API_SECRET`. A client may be shared by all threads, survives
-    a fork (the child opens its own connections), and pickles as its settings if it holds no literal secret.
+    The name of the exchange is enough for public data. Private calls need `credentials=` or the variables
+    `EXCONNECT_<EXCHANGE>_API_KEY` and `EXCONNECT_<EXCHANGE>_API_SECRET`. A client may be shared by all threads,
+    survives a fork (the child opens its own connections), and pickles as its settings if it holds no literal secret.
 
     Args:
-        exchange: `"binance"`; see `exconnect.available()`.
+        exchange: one of `exconnect.available()`.
         environment: `"live"`, `"testnet"`, `"demo"`, base URLs (`REST [streams [private]]`), `Endpoints` or a
             `MockExchange`. None: environment variables, else live.
         credentials: who signs; None: the mock's own if `environment` is a mock, else environment variables.
@@ -53,7 +53,8 @@ class Client(AccountData):
         proxy: `"http://user:pw@host:port"`, `"socks5h://…"` or `"env"`; None: direct. Loopback is never proxied.
         ca_file: extra CA bundle; verification cannot be switched off.
         risk: checks that an order must pass, in this order.
-        journal: where order intents are written down; None: nowhere.
+        journal: file in which orders are written down before they leave; `"auto"`: in the state directory, one per host
+            and account; None: nowhere.
         durability: what the journal survives: `"process"` or `"power"`.
         budget: where the rate budget lives.
         budget_share: the part of every limit that this process may use.
@@ -246,7 +247,7 @@ class Client(AccountData):
         `quantity` is in base asset, `price` in quote asset; money is `Decimal`, text or int, never a float. A market
         order is asked for with `type="market"`. The client order id exists before anything is sent and is in every
         error. A lost reply is not an error yet: for what is left of `timeout` the order is looked for, never sent
-        again. Binance: `POST /api/v3/order`.
+        again.
 
         Raises:
             InvalidArgument: a value that cannot be right; `UnknownSymbol`, `InvalidOrder` (names filter, limit, value
@@ -314,7 +315,7 @@ class Client(AccountData):
     ) -> Order:
         """Change an open order; `quantity` is the new whole quantity, filled part included.
 
-        The same order where the exchange can (Binance: a smaller quantity, keeping its place in the queue), else
+        The same order where the exchange can (and keeps its place in the queue where it can), else
         cancel-and-replace under a new client order id: then `replaces` of the result is the old one. Rules and risk
         checks run on the result.
 
@@ -327,8 +328,6 @@ class Client(AccountData):
 
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
         """Cancel, and give what the order became: `CANCELED`, or `FILLED` if that was first.
-
-        Binance: `DELETE /api/v3/order`.
 
         Raises:
             OrderNotFound: the exchange has no such order.

@@ -136,7 +136,7 @@ class ConsolidatedBook:
         symbol: the same on all of them.
         streams: one per exchange.
         depth: levels a side of each.
-        fees: exchange → taker fee as a fraction (`{"binance": "0.001"}`), for `vwap(..., fees=True)`.
+        fees: exchange → taker fee as a fraction (`"0.001"` is 0.1 %), for `vwap(..., fees=True)`.
         max_age: seconds after which a connection without data is not believed any more.
 
     Raises:

@@ -54,14 +54,11 @@ class MarketData(ABC):
         """What the exchange is."""
 
     def fetch_time(self, *, timeout: float | None = None) -> datetime:
-        """The exchange's clock now (Binance: `GET /api/v3/time`)."""
+        """The exchange's clock now."""
         return datetime_of(self._open().call(self._exchange.rest.time(), self._timeout(timeout)))
 
     def fetch_instruments(self, *symbols: str, timeout: float | None = None) -> dict[str, Instrument]:
-        """What is listed now, by symbol; no symbols: everything. The limits are learnt from it.
-
-        Binance: `GET /api/v3/exchangeInfo`.
-        """
+        """What is listed now, by symbol; no symbols: everything. The limits are learnt from it."""
         venue, left = self._open(), self._timeout(timeout)
         wanted = [self._exchange.parse_symbol(as_symbol(symbol)) for symbol in symbols]
         if None in wanted:
@@ -78,7 +75,7 @@ class MarketData(ABC):
         return self._open().instrument(symbol, self._timeout(timeout))
 
     def fetch_ticker(self, symbol: str, *, timeout: float | None = None) -> Ticker:
-        """Best prices and the last 24 hours (Binance: `GET /api/v3/ticker/24hr`)."""
+        """Best prices and the last 24 hours."""
         venue, left = self._open(), self._timeout(timeout)
         return venue.call(self._exchange.rest.fetch_ticker(venue.instrument(symbol, left)), left)
 
@@ -91,7 +88,7 @@ class MarketData(ABC):
         return venue.call(self._exchange.rest.fetch_tickers(instruments, venue.host.instruments.lookup), left)
 
     def fetch_book(self, symbol: str, *, depth: int = 100, timeout: float | None = None) -> Book:
-        """At most `depth` levels a side (Binance: `GET /api/v3/depth`, up to 5000)."""
+        """At most `depth` levels a side."""
         venue, left = self._open(), self._timeout(timeout)
         instrument = venue.instrument(symbol, left)
         most = self._exchange.markets[instrument.market].book_depths[-1]
@@ -100,7 +97,7 @@ class MarketData(ABC):
     def fetch_trades(
         self, symbol: str, *, from_id: str | None = None, limit: int | None = None, timeout: float | None = None
     ) -> list[Trade]:
-        """The newest trades, or those from `from_id` on; oldest first (Binance: `trades`, `historicalTrades`)."""
+        """The newest trades, or those from `from_id` on; oldest first."""
         limit = self._limit(limit, "trades", "iter_trades")
         venue, left = self._open(), self._timeout(timeout)
         where: Where = as_range(None, None)
@@ -122,7 +119,7 @@ class MarketData(ABC):
     ) -> list[Candle]:
         """One page, oldest first: from `start` (in) to `end` (out); without `start` the newest.
 
-        The candle that is still open has `is_closed` False (Binance: `GET /api/v3/klines`).
+        The candle that is still open has `is_closed` False.
         """
         limit = self._limit(limit, "candles", "iter_candles")
         where = as_range(start, end)

@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn, TypeAlias
 
 from exconnect.errors import InvalidArgument
+from exconnect.venue.plan import available
 
 LATER = ("stream", "record", "balance", "orders", "config", "completion")
 
@@ -44,7 +45,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, help="show the version and end")
-    parser.set_defaults(exchange="binance", environment=None, timeout=None, json=False)
+    parser.set_defaults(exchange=available()[0], environment=None, timeout=None, json=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_local(commands)
     _add_market(commands)
@@ -61,7 +62,7 @@ def _common() -> _Parser:
     # New ones for each parser, because a parser writes its defaults into the options that it takes over.
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("common options, before or behind the command")
-    group.add_argument("--exchange", metavar="NAME", help="which exchange (binance)")
+    group.add_argument("--exchange", metavar="NAME", help=f"which exchange ({available()[0]})")
     group.add_argument(
         "--environment",
         metavar="NAME|URL|mock",

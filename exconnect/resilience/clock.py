@@ -31,11 +31,7 @@ class _Sample(NamedTuple):
 
 
 class Clock:
-    """An exchange's clock. All times go in by the steady clock (`env.now()`) and come out in ms since 1970.
-
-    Implements the timing rule of
-    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/endpoint-security-type
-    """
+    """An exchange's clock. All times go in by the steady clock (`env.now()`) and come out in ms since 1970."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env

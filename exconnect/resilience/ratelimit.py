@@ -4,8 +4,6 @@ A pool is a fixed window aligned to the exchange's clock, or one that rolls. Wha
 answer's headers hold the exchange's own count, other programs on this address included, and win: upwards always,
 downwards when nothing else is under way. Each lane has a ceiling, so that what matters more finds room; a cancel is
 held back by nothing but a ban, unless cancels have a budget of their own.
-
-https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
 """
 
 from __future__ import annotations

@@ -219,9 +219,10 @@ class Commands:
             "exchange": desk.exchange,
             "operation": operation,
         }
+        advice = "canceling again is safe" if operation == "cancel_order" else "do not send it again"
         message = (
-            f"{operation} was sent and no answer came: order {order.client_order_id} may have been executed. "
-            "Do not send it again: resolve() or client.orders.resolve() finds out"
+            f"{operation} was sent and no clear answer came: what became of order {order.client_order_id} is unknown. "
+            f"resolve() or client.orders.resolve() finds out; {advice}"
         )
 
         def resolve(timeout: float) -> Order:
@@ -289,10 +290,15 @@ class Commands:
         new = replace(new, replaces=old.client_order_id)
         self._intents.intend(new, command)
         new = self._desk.orders.apply(new)
+        sent = False
+
+        def before_send(attempt: Attempt) -> None:
+            nonlocal sent
+            self._intents.attempt(new_id, attempt)
+            sent = True
+
         try:
-            placed = self._desk.gateway.execute(
-                call, deadline.left * SENDING, lambda attempt: self._intents.attempt(new_id, attempt)
-            )
+            placed = self._desk.gateway.execute(call, deadline.left * SENDING, before_send)
         except OutcomeUnknown:
             return self._replacement(old, new, instrument, deadline)
         except ExchangeError as error:
@@ -303,6 +309,9 @@ class Commands:
             raise
         except ExconnectError:
             self._desk.orders.apply(replace(new, status=OrderStatus.NEVER_SENT))
+            raise
+        except BaseException:
+            self._desk.orders.apply(as_unknown(new) if sent else replace(new, status=OrderStatus.NEVER_SENT))
             raise
         if placed is None:
             return self._told(find_out(self._desk, new, instrument, deadline), instrument)

@@ -209,11 +209,15 @@ class Journal:
             db.execute("DELETE FROM meta WHERE name = 'halt'")
 
     def halt_state(self) -> Halt | None:
-        """Since when and why, None if trading goes on."""
-        if self._halted_here is not None and not self.path.exists():
+        """Since when and why, None if trading goes on; what this process was told, if the file cannot be read.
+
+        Nothing is sent on the strength of that: an attempt that cannot be written is refused.
+        """
+        try:
+            with self._reading() as db:
+                return _halt(db)
+        except JournalUnavailable:
             return self._halted_here
-        with self._reading() as db:
-            return _halt(db)
 
     # ------------------------------------------------------------ the file
 

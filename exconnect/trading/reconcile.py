@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from exconnect.errors import ExconnectError
+from exconnect.errors import ClientClosed, ExconnectError
 from exconnect.model.enums import OrderStatus, Source
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def find_out(desk: Desk, order: Order, instrument: Instrument, deadline: Deadlin
         known = _wait(desk, order, min(next(pauses), deadline.left))
         if known.is_definite or deadline.left <= 0:
             return known
-        look(desk, order, instrument, deadline)
+        try:
+            desk.find(instrument, known.client_order_id, known.order_id, deadline)
+        except ClientClosed:
+            return known
+        except ExconnectError:
+            continue
 
 
 def _pauses(desk: Desk) -> Iterator[float]:

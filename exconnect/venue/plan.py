@@ -18,7 +18,7 @@ from exconnect.config import (
     has_credentials,
     missing_credentials,
 )
-from exconnect.errors import ConfigurationError
+from exconnect.errors import ConfigurationError, NotSupported
 from exconnect.exchanges import available, load
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Plan:
     def journal(self) -> Path | None:
         """The journal's file; None for a client that cannot trade, or was told to keep none."""
         chosen = self.settings.journal
-        if chosen is None or self.credentials is None or self.settings.read_only:
+        if chosen is None or self.credentials is None:
             return None
         if chosen != "auto":
             return Path(chosen)
@@ -76,8 +76,12 @@ def plan(settings: Settings) -> Plan:
 
     Raises:
         ConfigurationError: an unknown exchange or environment, with the choices; a mock of another exchange.
+        NotSupported: a rate budget outside this process.
     """
     exchange = load(settings.exchange)
+    if settings.budget != "memory":
+        text = f"budget={settings.budget!r} comes with a later version; budget_share divides a limit by hand"
+        raise NotSupported(text, {"exchange": exchange.name})
     chosen, credentials = settings.environment, settings.credentials
     if chosen is None:
         chosen = os.environ.get(f"{PREFIX}{exchange.name.upper()}_ENVIRONMENT") or os.environ.get(
