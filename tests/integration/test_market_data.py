@@ -174,3 +174,12 @@ def test_a_client_works_in_a_forked_child(client):
     assert child_id
     assert child_id != mine.client_order_id
     assert {o.client_order_id for o in client.fetch_open_orders()} == {child_id, mine.client_order_id}
+
+
+@pytest.mark.parametrize("offset", [-3600.0, -30.0, -3.0, 3.0, 30.0, 3600.0])
+def test_an_exchange_whose_clock_jumps_is_followed(client, mock, offset):
+    client.fetch_balances()
+    mock.clock_offset = offset
+    assert client.fetch_balances()["USDT"].total > 0
+    assert client.place_order("BTC/USDT", "buy", "0.01", price="59000").is_open
+    assert abs(client.health().clock_offset_ms - offset * 1000) < 500

@@ -98,6 +98,7 @@ _TEXTS: tuple[tuple[str, Meaning], ...] = (
     ("order amend is not supported for this symbol", _AMEND),
     ("the requested action would change no state", _AMEND),
 )
+_MALFORMED = frozenset({-1102, -1130})
 _BY_TEXT = frozenset({-1010, -1013, -2010, -2011, -2038})
 _FILTER = "filter failure: "
 
@@ -159,6 +160,8 @@ def _meaning(refusal: wire.Error) -> Meaning:
     text = refusal.msg.lower()
     if text.startswith(_FILTER) and refusal.code in _CODES:
         return _ORDER
+    if refusal.code in _MALFORMED and "'timestamp'" in text:
+        return _CODES[-1021]  # more than ten seconds ahead it is no timestamp at all to them
     if refusal.code in _BY_TEXT:
         for prefix, meaning in _TEXTS:
             if text.startswith(prefix):
