@@ -134,7 +134,6 @@ class PrivateFeed(Connection):
         self._records = venue.records
         self._delivered = delivered
         self._symbols = symbols
-        self._began = self._env.now()
         self._since_ms: int | None = None  # exchange time from which on everything is handed out
         self._walked_ms: int | None = None  # up to here nothing is missing but what reads did not show yet
         self._lost_at: datetime | None = None
@@ -162,6 +161,7 @@ class PrivateFeed(Connection):
         }
         for fill in self._records.fills():
             delivered.fill(fill)  # they happened before anybody asked
+        self._began = self._env.now()
 
     # ------------------------------------------------------------ the connection
 

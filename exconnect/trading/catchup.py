@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("exconnect.orders")
 
 _RECENT = 1_000  # orders that are looked at again
+_CALL_S = 5.0  # for one question; whoever closes the client waits for no answer much longer
 
 
 class AccountRecords:
@@ -127,7 +128,7 @@ class AccountRecords:
         time_ms = desk.gateway.server_now_ms()
         self._learn(set(unknown), deadline)
         is_first = not self._holdings.balances()
-        balances = self._holdings.put(desk.call(desk.rest.fetch_balances(), deadline.left), time_ms)
+        balances = self._holdings.put(desk.call(desk.rest.fetch_balances(), _brief(deadline)), time_ms)
         self._look_at_open(deadline)
         recent = desk.orders.history(None, _RECENT)
         wanted = {*symbols, *(order.symbol for order in recent if order.is_open or _since(order, start_ms))}
@@ -148,14 +149,14 @@ class AccountRecords:
         for name in sorted(names):
             if self.lookup(name) is None:
                 try:
-                    self._listing((name,), max(deadline.left, 0.001))
+                    self._listing((name,), _brief(deadline))
                 except UnknownSymbol:
                     log.warning("the exchange tells of %s and does not list it", name)
 
     def _look_at_open(self, deadline: Deadline) -> None:
         """Open orders, and what became of those that were thought open and are not among them."""
         desk = self._desk
-        found = desk.open_orders(None, deadline)
+        found = desk.open_orders(None, desk.deadline(_brief(deadline)))
         strange = {order.symbol for order in found if order.symbol not in desk.instruments}
         if strange:
             self._learn(strange, deadline)
@@ -173,12 +174,12 @@ class AccountRecords:
     def _look_at(self, order: Order, deadline: Deadline) -> None:
         try:
             instrument = self._instrument(order.symbol, deadline)
-            self._desk.find(instrument, order.client_order_id, order.order_id, deadline)
+            self._desk.find(instrument, order.client_order_id, order.order_id, self._desk.deadline(_brief(deadline)))
         except (OrderNotFound, UnknownSymbol):
             log.debug("order %s is not to be seen", order.client_order_id)
 
     def _instrument(self, symbol: str, deadline: Deadline) -> Instrument:
-        return self._desk.instrument(symbol, max(deadline.left, 0.001))
+        return self._desk.instrument(symbol, _brief(deadline))
 
     def _touched(self, balances: Sequence[Balance], known: set[str], deadline: Deadline) -> set[str]:
         """Symbols that nobody thought of and whose assets have changed: somebody traded there."""
@@ -208,7 +209,7 @@ class AccountRecords:
                 limit=desk.rest.PAGE["fills"],
                 at=desk.gateway.server_now_ms(),
             )
-            return desk.call(call, max(deadline.left, 0.001))
+            return desk.call(call, _brief(deadline))
 
         fills: list[Fill] = []
         where: Where | None = {"start": None if order_id else start_ms, "end": None}
@@ -233,7 +234,7 @@ class AccountRecords:
     def _order_of(self, instrument: Instrument, order_id: str, deadline: Deadline) -> Order:
         name = self._desk.orders.name_of(instrument.symbol, order_id)
         known = None if name is None else self._desk.orders.get(name)
-        return known or self._desk.find(instrument, None, order_id, deadline)
+        return known or self._desk.find(instrument, None, order_id, self._desk.deadline(_brief(deadline)))
 
     def _missing(self, start_ms: int, deadline: Deadline) -> list[Fill]:
         """Fills that orders tell of by their sums and that were never seen themselves."""
@@ -248,6 +249,10 @@ class AccountRecords:
 
 
 ErrorMs = Callable[[], float | None]
+
+
+def _brief(deadline: Deadline) -> float:
+    return max(0.001, min(deadline.left, _CALL_S))
 
 
 def _since(order: Order, start_ms: int) -> bool:

@@ -1,0 +1,189 @@
+"""Beginning and end of private connections: closing, forking, two at once, being sent away, having no room."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from toy import BTC, Seen
+
+from exconnect.client import Client
+from exconnect.errors import ForkedStream, StreamError
+from exconnect.mock import MockExchange
+from exconnect.model.enums import OrderStatus, StreamStatus
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def mock():
+    with MockExchange("binance", seed=7, activity=0) as mock:
+        yield mock
+
+
+@pytest.fixture
+def client(mock):
+    with Client("binance", environment=mock) as client:
+        yield client
+
+
+def live(stream):
+    stream.start()
+    assert stream.wait_live(15), stream.status
+    return stream
+
+
+def buy(client):
+    return client.place_order(BTC, "buy", "0.01", type="market")
+
+
+def test_its_threads_have_names_and_end(client):
+    with client.stream() as stream:
+        stream.on_fill(lambda fill: None)
+        live(stream)
+        names = {thread.name for thread in threading.enumerate()}
+        assert {"exconnect.binance.feed.private", "exconnect.binance.jobs.orders"} <= names
+    assert "exconnect.binance.feed.private" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_closing_does_not_wait_for_an_answer_that_does_not_come(mock):
+    with Client("binance", environment=mock) as client:
+        stream = client.stream()
+        stream.on_fill(lambda fill: None)
+        hanging = mock.faults.add("hang", on="fetch_open_orders", seconds=30.0)
+        stream.start()
+        assert hanging.wait(10)
+        before = time.monotonic()
+        client.close()
+        assert time.monotonic() - before < 5.0
+        for thread in threading.enumerate():
+            if thread.name == "exconnect.binance.jobs.orders":
+                thread.join(10)  # it waits for its answer, and nobody for it
+
+
+def test_a_handler_may_close_the_stream(client):
+    stream = client.stream()
+    fills = Seen(lambda fill: stream.close())
+    stream.on_fill(fills)
+    live(stream)
+    buy(client)
+    fills.count(1)
+    assert stream.wait(10)
+    stream.close()
+    assert "exconnect.binance.feed.private" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_two_streams_of_one_account_hear_the_same(mock, client):
+    with client.stream() as one, client.stream() as two:
+        first, second = Seen(), Seen()
+        one.on_fill(first)
+        two.on_fill(second)
+        live(one)
+        live(two)
+        for _ in range(3):
+            buy(client)
+        truth = [str(fill.id) for fill in mock.ledger.fills()]
+        for fills in (first, second):
+            fills.count(3)
+            assert [fill.id for fill in fills.items] == truth
+
+
+def test_starting_again_hears_only_what_is_new(mock, client):
+    with client.stream() as stream:
+        fills = Seen()
+        stream.on_fill(fills)
+        live(stream)
+        buy(client)
+        fills.count(1)
+        stream.stop()
+        buy(client)
+        live(stream)
+        buy(client)
+        fills.count(2)
+        truth = [str(fill.id) for fill in mock.ledger.fills()]
+        assert [fill.id for fill in fills.items] == [truth[0], truth[2]]
+
+
+def test_a_farewell_is_followed_by_a_new_connection(mock, client):
+    with client.stream() as stream:
+        fills, changes = Seen(), Seen()
+        stream.on_fill(fills)
+        stream.on_status(changes)
+        live(stream)
+        mock._core.rules = replace(mock._core.rules, lifetime=1.0)  # a day, as a rule
+        changes.until(lambda items: any("shutting down" in change.reason for change in items))
+        mock._core.rules = replace(mock._core.rules, lifetime=86_400.0)
+        changes.until(lambda items: items[-1].status is StreamStatus.LIVE)
+        buy(client)
+        fills.count(1)
+
+
+def test_no_room_is_the_end_and_nothing_is_lost_silently(mock, client, monkeypatch):
+    gate = threading.Event()
+    fills, changes = Seen(lambda fill: gate.wait(10)), Seen()
+    with client.stream() as stream:
+        stream.on_fill(fills)
+        stream.on_status(changes)
+        (registration,) = [r for r in stream._registrations.values() if r.kind == "fill"]
+        monkeypatch.setattr(registration, "options", replace(registration.options, capacity=2))
+        live(stream)
+        for _ in range(4):
+            buy(client)
+        changes.until(lambda items: items[-1].status is StreamStatus.FAILED)
+        with pytest.raises(StreamError, match="on_fill"):
+            stream.wait(5)
+        gate.set()
+        fills.count(3)
+
+
+def test_a_store_that_is_followed_no_more_is_asked_again(mock, client):
+    with client.stream() as stream:
+        stream.on_fill(lambda fill: None)
+        live(stream)
+        order = client.place_order(BTC, "buy", "0.01", price="59999")
+        stream.stop()
+        mock.execute(BTC, "sell", "0.01", price="59999")
+        assert client.orders.wait(order, timeout=10).status is OrderStatus.FILLED
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_leaves_the_parents_connection_alone(mock, client):
+    with client.stream() as stream:
+        fills = Seen()
+        stream.on_fill(fills)
+        live(stream)
+        buy(client)
+        fills.count(1)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with pytest.raises(ForkedStream):
+                    stream.wait_live(1)
+                code = 0 if stream.status is StreamStatus.FORKED else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        buy(client)
+        fills.count(2)
+        assert mock.ledger.connections("private") == 1
+        assert stream.metrics()["reconnects"] == 0
+
+
+def test_no_secret_is_logged(mock, client, caplog):
+    caplog.set_level(logging.DEBUG)
+    with client.stream() as stream:
+        stream.on_order(lambda order: None)
+        live(stream)
+        mock.faults.add("disconnect", on="private")
+        buy(client)
+        assert stream.wait_live(10)
+    credentials = mock.credentials()
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("exconnect"))
+    assert "private" in ours
+    assert credentials.key not in ours
+    assert "signature" not in ours
