@@ -8,16 +8,17 @@ so the account is walked again from time to time, and replies to the account's o
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectError, StreamError, TransportError
 from exconnect.feeds.connection import Connection, Supply
-from exconnect.feeds.delivered import Delivered, Key, key_of
-from exconnect.model.enums import OrderStatus, Source, StreamStatus
+from exconnect.feeds.delivered import Delivered, key_of
+from exconnect.feeds.echoes import Echoes
+from exconnect.model.enums import Source, StreamStatus
 from exconnect.model.events import GapClosed
 from exconnect.model.values import datetime_of, ms_of
 from exconnect.protocol.session import (
@@ -57,9 +58,7 @@ _AUDIT_S = 30.0  # between two walks because balances do not add up
 _INCOMPLETE_S = 2.0
 _MOST_INCOMPLETE = 10  # walks for the sake of fills that an order tells of and nobody shows
 _LONGEST_RETRY_S = 30.0
-_ECHO_S, _ECHO_MS = 5.0, 1_000  # within which an event follows a reply; by how much their times may differ
 _MOST_HELD = 100_000
-_MOST_ECHOES = 10_000
 
 
 class Records(Protocol):
@@ -109,13 +108,6 @@ class Records(Protocol):
         """The earliest that the exchange's clock can have shown so many seconds ago."""
 
 
-class _Echo(NamedTuple):
-    """A reply that an event must follow."""
-
-    time_ms: int
-    until: float
-
-
 class PrivateFeed(Connection):
     """The account's own connection. `symbols` says whose fills somebody waits for."""
 
@@ -146,10 +138,7 @@ class PrivateFeed(Connection):
         self._walk_at = self._audit_at = 0.0
         self._looks: deque[float] = deque()
         self._failures = self._incomplete = self._clock_failures = 0
-        self._live_from_ms = 0
-        self._replies: deque[tuple[Order, float]] = deque(maxlen=_MOST_ECHOES)
-        self._echoes: dict[Key, _Echo] = {}
-        self._heard_of: OrderedDict[Key, int] = OrderedDict()  # exchange time of the last event of an order
+        self._echoes = Echoes(venue.env)
         self._take |= {
             Acked: self._ack,
             Refused: self._refuse,
@@ -167,7 +156,7 @@ class PrivateFeed(Connection):
 
     def start(self) -> None:
         """Start the thread."""
-        self._records.listen(self._notice)
+        self._records.listen(self._echoes.replied)
         super().start()
 
     def run(self) -> None:
@@ -188,8 +177,6 @@ class PrivateFeed(Connection):
         self._generation += 1
         self._is_walking = False
         self._held = []
-        self._heard_of.clear()
-        self._echoes.clear()
         return self._session
 
     def _adopt(self, session: Session) -> None:
@@ -215,7 +202,7 @@ class PrivateFeed(Connection):
             self._lost_at = datetime_of(self._venue.server_now_ms())
         self._generation += 1  # what is being fetched now is for nobody
         if self.is_stopping:
-            self._records.forget(self._notice)
+            self._records.forget(self._echoes.replied)
 
     def _garbled(self, error: MalformedMessage) -> None:
         self._walk_at = self._env.now()
@@ -228,7 +215,7 @@ class PrivateFeed(Connection):
         if self._acked >= _TOPICS and not self._is_walking:
             self._clock_failures = 0
             now_ms = self._venue.server_now_ms()
-            self._live_from_ms = 2 * now_ms - self._records.earliest_ms(0.0)  # by then at the latest
+            self._echoes.restart(2 * now_ms - self._records.earliest_ms(0.0))  # by then at the latest it was live
             self._looks = deque(_LOOKS_S)
             self._walk()
 
@@ -287,18 +274,10 @@ class PrivateFeed(Connection):
         fill = None if event.fill is None else replace(event.fill, symbol=symbol)
         fills = () if fill is None else (fill,)
         merged = self._records.order(replace(event.order, symbol=symbol, fills=fills))
-        self._hear(merged, event.order)
+        self._echoes.heard(key_of(merged), event.order)
         if merged.filled_quantity and not merged.fills_complete:
             self._walk_at = min(self._walk_at, self._env.now() + _INCOMPLETE_S)
         return merged, None if fill is None else replace(fill, client_order_id=merged.client_order_id)
-
-    def _hear(self, merged: Order, told: Order) -> None:
-        if told.updated_at is not None:
-            key = key_of(merged)
-            time_ms = ms_of(told.updated_at, "updated_at")
-            self._heard_of[key] = max(time_ms, self._heard_of.pop(key, 0))
-            if len(self._heard_of) > _MOST_ECHOES:
-                self._heard_of.popitem(last=False)
 
     def _hold(self, event: OrderChanged | BalancesChanged) -> None:
         held = self._held
@@ -346,7 +325,9 @@ class PrivateFeed(Connection):
                 self._audit(now)
             if now >= self._walk_at:
                 self._walk()
-        self._expect_echoes(now)
+        missing = self._echoes.missing(now) if self.status is StreamStatus.LIVE else None
+        if missing is not None:
+            self._suspect(f"order {missing[1]} of {missing[0]} changed, and the stream did not say so")
 
     def _audit(self, now: float) -> None:
         """Balances that changed for no reason that we know of: something did not come."""
@@ -479,28 +460,6 @@ class PrivateFeed(Connection):
             self._walked_ms = self._walked_ms or self._since_ms
             pause = _INCOMPLETE_S * self._incomplete
         self._walk_at = now + (min(pause, _UNDERWAY_S) if self._is_underway else pause)
-
-    # ------------------------------------------------------------ replies and their echoes
-
-    def _notice(self, order: Order) -> None:
-        """From any thread: the store has changed."""
-        if order.source is Source.REST and order.status is not OrderStatus.REJECTED:
-            self._replies.append((order, self._env.now()))
-
-    def _expect_echoes(self, now: float) -> None:
-        while self._replies:
-            order, heard = self._replies.popleft()
-            if order.order_id is None or order.updated_at is None:
-                continue
-            time_ms = ms_of(order.updated_at, "updated_at")
-            if time_ms > self._live_from_ms:
-                self._echoes[key_of(order)] = _Echo(time_ms, heard + _ECHO_S)
-        for key, echo in list(self._echoes.items()):
-            if self._heard_of.get(key, 0) + _ECHO_MS >= echo.time_ms:
-                del self._echoes[key]
-            elif now > echo.until and self.status is StreamStatus.LIVE:
-                self._echoes.clear()
-                self._suspect(f"order {key[1]} of {key[0]} changed, and the stream did not say so")
 
 
 def _place(fill: Fill) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from toy import BTC, ETH, Seen
 from exconnect.environment import Environment
 from exconnect.errors import StreamError
 from exconnect.feeds.delivered import Delivered
+from exconnect.feeds.echoes import Echoes
 from exconnect.feeds.handlers import Router
 from exconnect.feeds.registration import Options, Registration, audience
 from exconnect.model.account import Balance
@@ -118,3 +119,42 @@ def test_a_handler_that_is_too_far_behind_is_told_of_and_the_others_get_theirs()
         router.close()
         for thread in router.threads().values():
             thread.thread.join(5)
+
+
+class Still(Environment):
+    at = 0.0
+
+    def now(self):
+        return self.at
+
+
+def reply(ms, **changes):
+    return replace(ORDER, updated_at=datetime_of(ms), **changes)
+
+
+def test_a_reply_without_its_event_is_missed_after_a_while():
+    env = Still()
+    echoes = Echoes(env)
+    echoes.restart(10_000)
+    echoes.replied(reply(9_000))  # happened before anybody listened
+    echoes.replied(reply(20_000, source=Source.LOCAL))
+    echoes.replied(reply(20_000, status=OrderStatus.REJECTED))
+    echoes.replied(reply(20_000, order_id=None))
+    assert echoes.missing(100.0) is None
+    echoes.replied(reply(20_000))
+    assert echoes.missing(5.0) is None
+    assert echoes.missing(5.1) == (BTC, "1")
+    echoes.heard((BTC, "1"), reply(18_000))
+    assert echoes.missing(5.1) == (BTC, "1")
+    echoes.heard((BTC, "1"), reply(20_000))
+    assert echoes.missing(5.1) is None
+    echoes.replied(reply(20_500))  # the same event, by another clock
+    assert echoes.missing(100.0) is None
+
+
+def test_a_new_connection_owes_nothing_of_the_past():
+    echoes = Echoes(Still())
+    echoes.replied(reply(20_000))
+    assert echoes.missing(10.0) == (BTC, "1")
+    echoes.restart(21_000)
+    assert echoes.missing(10.0) is None
