@@ -14,6 +14,7 @@ from exconnect.environment import Environment
 Step = Callable[[datetime, int], None]  # how far it has come, rows so far
 
 _EVERY_S = 2.0
+_DRAWN_S = 0.1
 
 
 @contextmanager
@@ -52,17 +53,23 @@ def _bar(title: str, end: datetime) -> Iterator[Step]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    env, drawn = Environment(), 0.0
+    begin: list[datetime] = []
+    # Drawn from here, not by a thread of its own: there is nothing to draw but when something came.
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), auto_refresh=False) as bar:
         task = bar.add_task(title, total=1.0, rows="")
-        begin: list[datetime] = []
 
         def step(when: datetime, rows: int) -> None:
+            nonlocal drawn
             if not begin:
                 begin.append(when)
             bar.update(task, completed=share(begin[0], when, end), rows=f"{rows} rows, up to {when:%Y-%m-%d %H:%M}")
+            if env.now() - drawn >= _DRAWN_S:
+                drawn = env.now()
+                bar.refresh()
 
         yield step
-        bar.update(task, completed=1.0)
+        bar.update(task, completed=1.0, refresh=True)
 
 
 def share(begin: datetime, when: datetime, end: datetime) -> float:
