@@ -60,6 +60,7 @@ WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoc
   AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
 """
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
+_AGAIN_S = 0.01
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
@@ -284,12 +285,42 @@ class Journal:
 
     def _opened(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+        if self.path.is_symlink():
+            raise OSError("it is a link, which is not followed")
+        if not self.path.exists():
+            self._create()
         db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
-        db.executescript(_SCHEMA)
+        self._prepare(db)
         return db
+
+    def _create(self) -> None:
+        """An empty file that only its owner may read, under its name in one step.
+
+        Never by opening the name itself: closing a descriptor of a file drops every lock that this process holds on
+        it, those of SQLite in other threads among them.
+        """
+        fresh = self.path.with_name(f".{self.path.name}.{self._env.token(8).hex()}")
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        try:
+            with suppress(FileExistsError):  # somebody was faster
+                os.link(fresh, self.path)
+        finally:
+            fresh.unlink()
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        # Who turns a new file into what it shall be wants it alone, and SQLite does not wait for that: others do.
+        deadline = self._env.now() + _BUSY_S
+        while True:
+            try:
+                if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                    raise OSError("its file system cannot be shared between processes")
+                db.executescript(_SCHEMA)
+                return
+            except sqlite3.OperationalError:
+                if self._env.now() >= deadline:
+                    raise
+                self._env.sleep(_AGAIN_S)
 
 
 def _halt(db: sqlite3.Connection) -> Halt | None:

@@ -1,5 +1,7 @@
 """The promise about every wish, in memory and on disk: the same tests for both."""
 
+import multiprocessing
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -159,3 +161,34 @@ def test_a_link_is_not_followed(tmp_path):
     (tmp_path / "j").symlink_to(tmp_path / "target")
     with pytest.raises(JournalUnavailable, match="cannot be used"):
         Journal(tmp_path / "j", Environment()).intend(order(), WISH)
+
+
+def many_open_at_once(path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def one(number):
+        journal = Journal(path, Environment())
+        name = f"{os.getpid()}-{number}"
+        journal.intend(order(name), WISH)
+        journal.attempt(name, attempt(name))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(16)))
+
+
+def test_many_threads_and_processes_may_begin_a_journal_at_once(tmp_path):
+    # Closing a descriptor of the file anywhere in the process would drop the locks of SQLite and ruin it.
+    for round_ in range(3):
+        path = tmp_path / f"j{round_}"
+        children = [
+            multiprocessing.get_context("fork").Process(target=many_open_at_once, args=(path,)) for _ in range(2)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(30)
+        assert [child.exitcode for child in children] == [0, 0]
+        journal = Journal(path, Environment())
+        assert journal.verify() == []
+        assert len(journal.orders()) == 32
+        assert list(tmp_path.glob(".*")) == []
