@@ -387,16 +387,17 @@ class Gateway:
         if isinstance(result, Failure):
             result.error.add(http_status=response.status)
             if result.kind is FailureKind.LIMIT or usage.banned:
-                self._heed(result, usage)
+                self._heed(call, result, usage)
         return result
 
-    def _heed(self, failure: Failure, usage: Usage) -> None:
+    def _heed(self, call: Call[Any], failure: Failure, usage: Usage) -> None:
         """The exchange said stop: nobody who shares the limiter sends until then."""
         error = failure.error
         is_banned = usage.banned or isinstance(error, Banned)
         seconds = usage.retry_after or error.retry_after or (_BANNED_S if is_banned else _LIMITED_S)
         error.add(retry_after=seconds)
-        kind = None if is_banned else usage.exhausted
+        # A pool that this call takes nothing from would not hold it back: then it is the address.
+        kind = None if is_banned or usage.exhausted not in {cost.kind for cost in call.costs} else usage.exhausted
         spread = self._env.uniform(0.0, min(1.0, seconds / 10))  # so that not all programs come back at once
         self._limiter.ban(seconds + spread, self._env.now(), kind=kind, account=self._account)
         self._metrics.count("rate_limited")

@@ -232,6 +232,16 @@ def test_too_many_orders_hold_back_orders_alone(gateway, server, place, cancel, 
     assert len(server.seen("/place")) == 1
 
 
+def test_a_limit_of_what_a_call_is_not_counted_by_holds_back_everything(gateway, server, market, query):
+    server.tell("/market", limited(30, **{"X-Exhausted": "an endpoint without a pool"}))
+    for call in (market, query):
+        with pytest.raises((RateLimited, WouldExceedLimit)):
+            gateway.execute(call, 12.0)
+    assert len(server.seen("/market")) == 1
+    assert server.seen("/query") == []
+    assert gateway.execute(market, 60.0)
+
+
 def test_a_limit_after_a_lost_cancel_is_unknown(gateway, server, cancel):
     server.tell("/cancel", RESET, limited(60))
     with pytest.raises(OutcomeUnknown):
