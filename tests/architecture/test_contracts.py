@@ -3,48 +3,12 @@
 from __future__ import annotations
 
 import configparser
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LINT = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_logo=True, cache_dir=None))"
-
-
-class House:
-    """A copy of the package and its contracts, to be spoilt."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.package = folder / "exconnect"
-        shutil.copytree(ROOT / "exconnect", self.package, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "setup.cfg", folder)
-
-    def add(self, file: str, line: str) -> None:
-        path = self.package / file
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a", encoding="utf-8") as text:
-            text.write(f"\n{line}\n")
-
-    def lint(self) -> tuple[int, dict[str, bool], str]:
-        """The exit code, contract name → kept, and what was printed."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-        environ |= {"PYTHONPATH": str(self.folder), "COLUMNS": "200", "NO_COLOR": "1"}
-        run = subprocess.run(
-            [sys.executable, "-c", LINT], cwd=self.folder, env=environ, capture_output=True, text=True, check=False
-        )
-        verdicts = re.findall(r"^(\S.*) (KEPT|BROKEN)\b", run.stdout, re.MULTILINE)
-        return run.returncode, {name: verdict == "KEPT" for name, verdict in verdicts}, run.stdout + run.stderr
-
-
-@pytest.fixture
-def house(tmp_path) -> House:
-    return House(tmp_path / "house")
 
 
 def contracts() -> dict[str, dict[str, str]]:
