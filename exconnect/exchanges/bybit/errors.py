@@ -235,6 +235,9 @@ def rejection(row: wire.Order, symbol: str) -> OrderRejected:
 
 # ---- limits ---------------------------------------------------------------------------------------------------------
 
+# Counted per address, not per account and endpoint: everything waits.
+_ADDRESS_LIMITS = (10018, 10403)
+
 
 def usage(response: Response) -> Usage:
     """What the headers say of the endpoint's own budget, and how long to stay away."""
@@ -247,7 +250,8 @@ def usage(response: Response) -> Usage:
         return Usage(used, failure.error.retry_after, banned=is_ban, pools=pools)
     if response.status != 429 and (refused is None or _CODES[refused] is not _LIMIT):
         return Usage(used, pools=pools)
-    return Usage(used, _wait(response), exhausted=kind or None, pools=pools)
+    of_address = refused in _ADDRESS_LIMITS
+    return Usage(used, _wait(response), exhausted=None if of_address else kind or None, pools=pools)
 
 
 def _refused(response: Response) -> int | None:

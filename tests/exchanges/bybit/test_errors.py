@@ -217,6 +217,12 @@ def test_too_many_of_one_endpoint(reply, headers, body, wait):
     assert errors.error(response).error.retry_after == wait
 
 
+@pytest.mark.parametrize("code", [10018, 10403])
+def test_a_limit_of_the_address_stops_everything(reply, code):
+    usage = errors.usage(reply(200, refusal(code), CREATE))
+    assert (usage.retry_after, usage.exhausted, usage.banned) == (2.0, None, False)
+
+
 def test_bans(reply):
     banned = errors.usage(reply(403, b"access too frequent", CREATE))
     assert (banned.retry_after, banned.banned, banned.exhausted) == (600.0, True, None)
