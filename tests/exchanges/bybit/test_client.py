@@ -195,12 +195,12 @@ def test_several_orders_go_in_batches(client, mock):
             assert (result.status, result.price) == (OrderStatus.ACCEPTED, order.price)
     assert results[5].client_order_id is not None
     assert client.orders.get(results[5].client_order_id).status is OrderStatus.REJECTED
-    assert len(mock.ledger.orders(BTC)) == 9
     sent = [request.operation for request in mock.ledger.requests if request.operation.startswith("place")]
     assert sent == ["place_orders"]
     assert {result.status for result in client.cancel_orders([r for r in results if isinstance(r, Order)])} == {
         OrderStatus.CANCELED
     }
+    assert len(mock.ledger.orders(BTC)) == 9  # counted last: an order enters the book after its acknowledgement
 
 
 def test_a_batch_whose_answer_is_lost_is_found_order_by_order(client, mock):
