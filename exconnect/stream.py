@@ -578,6 +578,8 @@ class Stream:
 def run(*streams: Stream) -> None:
     """Start the streams, wait for SIGINT or SIGTERM, close them. Only from the main thread.
 
+    Where no logging is set up, warnings and failed handlers are shown on stderr meanwhile.
+
     Raises:
         BaseException: a stream is `FAILED`; this is why.
         InvalidArgument: not the main thread, which alone may take signals.
@@ -590,6 +592,10 @@ def run(*streams: Stream) -> None:
         came.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    logger, fallback = logging.getLogger("exconnect"), logging.lastResort
+    is_silent = all(isinstance(handler, logging.NullHandler) for handler in (*logger.handlers, *logging.root.handlers))
+    if is_silent and fallback is not None:
+        logger.addHandler(fallback)
     try:
         for stream in streams:
             stream.start()
@@ -599,6 +605,8 @@ def run(*streams: Stream) -> None:
     finally:
         for stream in streams:
             stream.close()
+        if is_silent and fallback is not None:
+            logger.removeHandler(fallback)
         for number, handler in before.items():
             with suppress(TypeError):  # a handler that C code installed cannot be put back
                 signal.signal(number, handler)

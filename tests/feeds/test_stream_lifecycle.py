@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import signal
@@ -287,6 +288,27 @@ def test_run_ends_with_a_signal_and_puts_the_old_handlers_back(stream, server):
     helper.join()
     assert stream.status is StreamStatus.CLOSED
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_run_shows_a_failed_handler_where_no_logging_is_set_up(stream, server, monkeypatch, capsys):
+    def fail(trade):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError("a bug of the program")
+
+    monkeypatch.setattr(logging.root, "handlers", [])
+    before = list(logging.getLogger("exconnect").handlers)
+    stream.on_trade(fail)
+
+    def send():
+        server.until(lambda: bool(server.topics))
+        server.trades(1)
+
+    helper = threading.Thread(target=send)
+    helper.start()
+    run(stream)
+    helper.join()
+    assert "ZeroDivisionError: a bug of the program" in capsys.readouterr().err
+    assert logging.getLogger("exconnect").handlers == before
 
 
 def test_run_ends_when_the_streams_do(stream, server):
