@@ -460,7 +460,11 @@ ENDINGS = {
         "",
     ),
     "forked child exits": ("pid = os.fork()\nif pid == 0: sys.exit(0)\nassert os.waitpid(pid, 0)[1] == 0", 0, ""),
-    "interrupted": ("os.kill(os.getpid(), 2)\nstream.wait()", -2, "KeyboardInterrupt"),
+    "interrupted": (  # a shell's background job is started with SIGINT ignored
+        "import signal\nsignal.signal(2, signal.default_int_handler)\nos.kill(os.getpid(), 2)\nstream.wait()",
+        -2,
+        "KeyboardInterrupt",
+    ),
     "reconnecting": ("venue.endpoints = None\n", 0, ""),
 }
 
