@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from exconnect.errors import ExconnectError
+from exconnect.model.values import plain
 
 T = TypeVar("T")
 
 Params = tuple[tuple[str, str], ...]
+Value = str | int | Decimal | None
+
+
+def params_of(pairs: Iterable[tuple[str, Value]]) -> Params:
+    """As they travel; what is None is left out."""
+    return tuple((name, _text(value)) for name, value in pairs if value is not None)
+
+
+def _text(value: str | int | Decimal) -> str:
+    """Digits and a point, no exponent, no zeros that say nothing."""
+    if not isinstance(value, Decimal):
+        return str(value)
+    text = plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class Lane(IntEnum):

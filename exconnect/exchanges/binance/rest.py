@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar
 
 from exconnect.errors import InvalidArgument, NotSupported
@@ -21,8 +20,7 @@ from exconnect.model.enums import Capability, OrderType
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book, Candle, Ticker, Trade
 from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
-from exconnect.model.values import plain
-from exconnect.protocol.call import Call, Cost, Lane, Params, Replay, Request, Response, Security
+from exconnect.protocol.call import Call, Cost, Lane, Replay, Request, Response, Security, Value, params_of
 from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
 from exconnect.protocol.pages import Mark, Page, Where, mark_candle, mark_item, mark_order
 from exconnect.protocol.session import BookUpdate
@@ -35,8 +33,6 @@ _RAW = Cost("raw_requests")
 _DAY_MS = 86_400_000
 _WHOLE_LISTING = 64 * 1024 * 1024  # bytes; thousands of symbols with their filters
 _MOST_NAMED = 100  # tickers beyond this cost as much as all of them
-
-Value = str | int | Decimal | None
 
 
 def _call(
@@ -61,7 +57,7 @@ def _call(
         costs.append(Cost("orders", orders))
     return Call(
         operation=operation,
-        request=Request(method, path, _params(params)),
+        request=Request(method, path, params_of(params)),
         decode=lambda response: decode(loads(response.body)),
         costs=tuple(costs),
         lane=lane,
@@ -71,18 +67,6 @@ def _call(
         client_order_id=client_order_id,
         max_body=max_body,
     )
-
-
-def _params(pairs: Iterable[tuple[str, Value]]) -> Params:
-    return tuple((name, _text(value)) for name, value in pairs if value is not None)
-
-
-def _text(value: str | int | Decimal) -> str:
-    """As it travels: digits and a point, no exponent, no zeros that say nothing."""
-    if not isinstance(value, Decimal):
-        return str(value)
-    text = plain(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _path(instrument: Instrument, rest: str) -> str:

@@ -6,54 +6,20 @@ Amounts stay as they came (text; JSON numbers in some re-dumped recordings) unti
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from exconnect.errors import MalformedMessage
-from exconnect.model.values import number_e
-
-S = TypeVar("S")
+from exconnect.protocol.payload import Payloads
 
 Amount = Any  # text of a decimal, None when it is not there
 Pair = tuple[str, str]  # price, quantity
 
 _Number = Annotated[str, Meta(min_length=3, max_length=41)]  # of the usual form: digits, a point, digits
 
-_SHOWN = 60  # characters of a broken message that an error repeats
-
-_DECODER = msgspec.json.Decoder(float_hook=number_e)
-
-
-def loads(text: bytes | str) -> Any:
-    """Decoded JSON without a float in it: fractions are Decimals.
-
-    Raises:
-        MalformedMessage: no JSON, or a number that is no amount.
-    """
-    try:
-        return _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise malformed("no JSON", text) from None
-
-
-def read(kind: type[S], raw: Any) -> S:
-    """Decoded JSON as a struct.
-
-    Raises:
-        MalformedMessage: a field is missing or of another type.
-    """
-    try:
-        return msgspec.convert(raw, kind)
-    except msgspec.ValidationError as error:
-        raise malformed(str(error), repr(raw)) from None
-
-
-def malformed(reason: str, text: bytes | str) -> MalformedMessage:
-    """The error for a message that makes no sense."""
-    shown = (text if isinstance(text, str) else text.decode("utf-8", "replace"))[:_SHOWN]
-    return MalformedMessage(f"binance sent what cannot be read ({reason}): {shown!r}", {"text": shown})
+_PAYLOADS = Payloads("binance")
+loads, read, malformed = _PAYLOADS.loads, _PAYLOADS.read, _PAYLOADS.malformed
 
 
 class Error(Struct):

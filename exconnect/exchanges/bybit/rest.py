@@ -9,7 +9,6 @@ out. Histories come newest first and a week at a time; a page of ours is such a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -22,8 +21,8 @@ from exconnect.model.enums import Capability, OrderStatus, Side
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book, Candle, Ticker, Trade, after
 from exconnect.model.order import AmendOrder, Fill, Order, PlaceOrder
-from exconnect.model.values import datetime_of, plain
-from exconnect.protocol.call import Call, Cost, Failure, Lane, Params, Replay, Request, Response, Security
+from exconnect.model.values import datetime_of
+from exconnect.protocol.call import Call, Cost, Failure, Lane, Replay, Request, Response, Security, Value, params_of
 from exconnect.protocol.exchange import KeyPermissions, Listing, Lookup
 from exconnect.protocol.pages import Page, Where, mark_candle, mark_item, mark_order, rank
 from exconnect.protocol.session import BookUpdate
@@ -43,8 +42,6 @@ _WHOLE_LISTING = 64 * 1024 * 1024  # bytes
 _PLAIN = "Order"
 _FILTERS = (_PLAIN, "StopOrder", "tpslOrder", "OcoOrder", "BidirectionalTpslOrder")
 _FILTER_OF = {"Stop": "StopOrder", **{name: name for name in _FILTERS[2:]}}
-
-Value = str | int | Decimal | None
 
 
 def _call(
@@ -67,7 +64,7 @@ def _call(
         costs.append(Cost(path, orders))
     return Call(
         operation=operation,
-        request=Request(method, f"/v5/{path}", _params(params)),
+        request=Request(method, f"/v5/{path}", params_of(params)),
         decode=lambda response: decode(wire.read(wire.Reply, wire.loads(response.body))),
         costs=tuple(costs),
         lane=lane,
@@ -77,18 +74,6 @@ def _call(
         client_order_id=client_order_id,
         max_body=max_body,
     )
-
-
-def _params(pairs: Iterable[tuple[str, Value]]) -> Params:
-    return tuple((name, _text(value)) for name, value in pairs if value is not None)
-
-
-def _text(value: str | int | Decimal) -> str:
-    """As it travels: digits and a point, no exponent, no zeros that say nothing."""
-    if not isinstance(value, Decimal):
-        return str(value)
-    text = plain(value)
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _of(instrument: Instrument) -> tuple[tuple[str, Value], ...]:
@@ -669,7 +654,7 @@ def _batch(
     replay: Replay,
     lane: Lane = Lane.PLACE,
 ) -> Call[list[T | Failure]]:
-    unique = [dict(_params(row)) for row in rows]
+    unique = [dict(params_of(row)) for row in rows]
     names = [row["orderLinkId"] for row in unique]
     request = ",".join(body_of(tuple(row.items())) for row in unique)
     return _order_call(
