@@ -274,14 +274,10 @@ class Journal:
             raise JournalUnavailable(message) from error
 
     def _connection(self) -> sqlite3.Connection:
-        found: tuple[int, sqlite3.Connection] | None = getattr(self._local, "found", None)
-        if found is not None and found[0] == os.getpid():
-            return found[1]
-        if found is not None:
-            _inherited.append(found[1])
-        db = self._opened()
-        self._local.found = os.getpid(), db
-        return db
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None or own.pid != os.getpid():
+            own = self._local.own = _Own(self._opened())
+        return own.db
 
     def _opened(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -321,6 +317,20 @@ class Journal:
                 if self._env.now() >= deadline:
                     raise
                 self._env.sleep(_AGAIN_S)
+
+
+class _Own:
+    """One thread's connection: closed when the thread or the journal goes, but only by the process that opened it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self.db.close()
+        else:
+            _inherited.append(self.db)
 
 
 def _halt(db: sqlite3.Connection) -> Halt | None:

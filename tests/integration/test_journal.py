@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -128,6 +130,7 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
 def test_a_process_killed_before_it_sent_has_sent_nothing(client, mock, elsewhere):
     script = """
 import signal
+import sqlite3
 from exconnect.transport.http import Http
 client = Client("binance")
 client.fetch_balances(); client.fetch_instrument("BTC/USDT")
@@ -218,8 +221,6 @@ def test_a_journal_that_cannot_be_written_refuses_places_and_lets_cancels_throug
 
 
 def test_a_journal_that_another_process_holds_refuses_soon(client):
-    import sqlite3
-
     client.place_order(*BUY, price="58000")
     other = sqlite3.connect(client.journal, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -245,6 +246,22 @@ def test_a_forked_child_writes_under_its_own_epoch(client, mock):
     assert len(epochs) == 2
     assert mine.client_order_id.split("-")[2] in epochs
     assert client._open().account.intents.verify() == []
+
+
+def test_a_thread_that_ends_closes_its_connection(client):
+    client.place_order(*BUY, price="58000")
+    journal, connections = client._open().account.intents, []
+
+    def look():
+        journal.orders()
+        connections.append(journal._local.own.db)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[0].execute("SELECT 1")
+    assert len(journal.orders()) == 1
 
 
 def test_another_journal_for_the_same_account(client, mock, tmp_path):
