@@ -15,6 +15,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -325,12 +326,15 @@ class _Own:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.pid = os.getpid()
+        # Not `__del__`: of a cycle the connection might be finalized first, and Python warns of one that is open.
+        weakref.finalize(self, _let_go, db, self.pid)
 
-    def __del__(self) -> None:
-        if self.pid == os.getpid():
-            self.db.close()
-        else:
-            _inherited.append(self.db)
+
+def _let_go(db: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        db.close()
+    else:
+        _inherited.append(db)
 
 
 def _halt(db: sqlite3.Connection) -> Halt | None:
