@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
-from exconnect.feeds.registration import check_handler
 from exconnect.model.enums import Side, choose
 from exconnect.model.market import Book, Level, vwap
 from exconnect.model.values import ZERO, Money, decimal_of, positive
 from exconnect.runtime.actor import Actor
+from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 from exconnect.stream import Stream
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class ConsolidatedBook:
         It is also called when an exchange leaves or returns, even with an empty view.
 
         Raises:
-            InvalidType: not callable, or a coroutine function.
+            InvalidType: not callable with one argument, or a coroutine function.
             InvalidArgument: a negative interval.
         """
         if handler is None:
@@ -264,9 +264,23 @@ class ConsolidatedBook:
         return all(stream.wait(self._left(deadline)) for stream in self._streams)
 
     def wait_live(self, timeout: float | None = 30.0) -> bool:
-        """Until all exchanges are in; False at the deadline."""
+        """Until all exchanges are in; False at the deadline, and at once when one refused the symbol or is stopped."""
         deadline = None if timeout is None else self._env.now() + timeout
-        return all(stream.wait_live(self._left(deadline)) for stream in self._streams)
+        while all(stream.wait_live(self._left(deadline)) for stream in self._streams):
+            states = {self._state(stream) for stream in self._streams}
+            if states == {None}:
+                return True
+            if "refused" in states or self._left(deadline) == 0.0:
+                return False
+            self._env.sleep(_SHORTEST_LOOK_S)
+        return False
+
+    def _state(self, stream: Stream) -> str | None:
+        try:
+            stream.look(self.symbol, self._depth)
+        except StreamError as error:
+            return error.state
+        return None
 
     def _left(self, deadline: float | None) -> float | None:
         return None if deadline is None else max(deadline - self._env.now(), 0.0)
@@ -296,6 +310,7 @@ class _Watch:
         self._next = 0.0
         self._is_closed = False
         self._seen: object = None
+        self._has_shown = False
         self._actor = Actor(env, f"exconnect.consolidated.{symbol}", self._step)
 
     def close(self) -> None:
@@ -324,6 +339,10 @@ class _Watch:
             return  # nothing has come yet, and nobody has left
         try:
             self._handler(view)
-        except BaseException:
+        except BaseException as error:
             # Whatever a handler raises is reported and is nobody else's business.
-            log.exception("a handler of the consolidated book failed")
+            name = name_of(self._handler)
+            if not self._has_shown:
+                self._has_shown = True
+                show_failure(log, f"handler {name} failed on a ConsolidatedView; logging tells of every failure", error)
+            log.exception("handler %s of the consolidated book failed", name)

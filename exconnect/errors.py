@@ -320,7 +320,10 @@ class StreamError(ExconnectError):
 
 
 class BookNotReady(StreamError):
-    """The book is not valid at this moment, and an old one is not shown as current."""
+    """The book is not valid at this moment, and an old one is not shown as current.
+
+    `state` is the stream's; `"refused"` when there is no such symbol, or the exchange does not give its book.
+    """
 
 
 class ForkedStream(StreamError):

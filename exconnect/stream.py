@@ -27,8 +27,6 @@ from exconnect.feeds.registration import (
     Registration,
     Same,
     Subscription,
-    check_handler,
-    name_of,
     optional_handler,
     seconds_of,
     symbols_of,
@@ -40,6 +38,7 @@ from exconnect.model.events import Gap, Notice, StatusChanged
 from exconnect.model.market import INTERVALS, Book, Candle, Ticker, Trade
 from exconnect.model.order import Fill, Order
 from exconnect.runtime import fork, leaving
+from exconnect.runtime.callbacks import check_handler, is_unheard, name_of
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -114,7 +113,7 @@ class Stream:
 
         Raises:
             InvalidArgument: a value that cannot be right, or the handler is registered with another one.
-            InvalidType: a coroutine function, or a value of a wrong type.
+            InvalidType: not callable with one argument, a coroutine function, or a value of a wrong type.
         """
         wanted = whole_of(depth, "depth", _MAX_DEPTH)
         options = Options(Policy.CONFLATE, interval=seconds_of(interval, "interval"), depth=wanted)
@@ -450,7 +449,8 @@ class Stream:
             stale_ok: rather the last one, with `is_valid` False, than none.
 
         Raises:
-            BookNotReady: not valid now; `.state` since `.since`.
+            BookNotReady: not valid now; `.state` since `.since`. `.state` is `"refused"` when it will not come: the
+                message says why.
             InvalidArgument: not registered.
             ForkedStream: this process did not start the stream.
         """
@@ -472,10 +472,13 @@ class Stream:
             return seen[1]
         state = None if run is None else run.book_state(symbol)
         since = None if state is None else state[1].isoformat()
-        text = f"the book of {symbol} is not valid now (the stream is {self.status})"
-        raise BookNotReady(
-            text, {"exchange": self._exchange, "symbol": symbol, "state": str(self.status), "since": since}
-        )
+        refusal, status = None if run is None else run.refusal(symbol), self.status
+        if refusal is not None:
+            text, how = f"the book of {symbol} was refused: {refusal}", "refused"
+        else:
+            advice = ": start() comes first" if status is StreamStatus.IDLE and run is None else ""
+            text, how = f"the book of {symbol} is not valid now (the stream is {status}{advice})", str(status)
+        raise BookNotReady(text, {"exchange": self._exchange, "symbol": symbol, "state": how, "since": since})
 
     def keep_book(self, symbol: str, depth: int) -> None:
         """Keep this book without a handler, for whoever looks at it."""
@@ -593,7 +596,7 @@ def run(*streams: Stream) -> None:
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     logger, fallback = logging.getLogger("exconnect"), logging.lastResort
-    is_silent = all(isinstance(handler, logging.NullHandler) for handler in (*logger.handlers, *logging.root.handlers))
+    is_silent = is_unheard(logger)
     if is_silent and fallback is not None:
         logger.addHandler(fallback)
     try:

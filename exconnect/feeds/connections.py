@@ -326,6 +326,11 @@ class Connections:
                 return state
         return None
 
+    def refusal(self, symbol: str) -> str | None:
+        """Why there will be no book of this symbol: not listed, or refused by the exchange; None: there may be."""
+        feeds = (why for feed in self._feeds if (why := feed.refusal(symbol)) is not None)
+        return self._refused.get(symbol) or next(feeds, None)
+
     def measure(self, registration: Registration) -> tuple[int, int, int, float]:
         """Dropped, conflated, waiting, lag of a registration."""
         return self._router.measure(registration)

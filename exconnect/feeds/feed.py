@@ -62,7 +62,7 @@ class Feed(Connection):
         self._trades: dict[str, TradeSequence] = {}
         self._candles: dict[tuple[str, str], CandleSequence] = {}
         self._session: Session = venue.exchange.session(market)
-        self._refused: set[Topic] = set()
+        self._refused: dict[Topic, str] = {}  # and why; replaced, never changed: others read it
         self._take |= {
             BookUpdate: self._books.receive,
             Trade: self._trade,
@@ -88,6 +88,11 @@ class Feed(Connection):
         """Whether its book is valid, and since when it is or is not."""
         return self._books.state(symbol)
 
+    def refusal(self, symbol: str) -> str | None:
+        """Why the exchange refused the book of this symbol, in its own words; None: it did not."""
+        reasons = (why for topic, why in self._refused.items() if (topic.kind, topic.symbol) == ("book", symbol))
+        return next(reasons, None)
+
     # ------------------------------------------------------------ the connection
 
     def _base(self) -> str:
@@ -95,7 +100,7 @@ class Feed(Connection):
 
     def _begin(self) -> Session:
         self._session = self._venue.exchange.session(self.market)
-        self._refused = set()
+        self._refused = {}
         return self._session
 
     def _garbled(self, error: MalformedMessage) -> None:
@@ -115,16 +120,21 @@ class Feed(Connection):
         self._taken, want = self._asked, self._want
         self._adopted = want
         topics = frozenset(want.topics)
-        self._refused &= topics
-        books = {topic.symbol: topic for topic in topics if topic.kind == "book"}
-        self._books.want(
-            {symbol: (want.topics[topic], topic.depth or want.depths.get(symbol, 0)) for symbol, topic in books.items()}
-        )
+        self._refused = {topic: why for topic, why in self._refused.items() if topic in topics}
+        self._keep_books()
         trades = {topic.symbol for topic in topics if topic.kind == "trade"}
         self._trades = {symbol: sequence for symbol, sequence in self._trades.items() if symbol in trades}
         candles = {(topic.symbol, topic.interval) for topic in topics if topic.kind == "candle"}
         self._candles = {key: sequence for key, sequence in self._candles.items() if key in candles}
-        self._confirm(session.want(topics - self._refused))
+        self._confirm(session.want(topics - self._refused.keys()))
+
+    def _keep_books(self) -> None:
+        """Those that are wanted; one that is refused will not come, and is not waited for."""
+        want = self._adopted
+        books = {topic.symbol: topic for topic in want.topics if topic.kind == "book" and topic not in self._refused}
+        self._books.want(
+            {symbol: (want.topics[topic], topic.depth or want.depths.get(symbol, 0)) for symbol, topic in books.items()}
+        )
 
     def _judge(self) -> None:
         """LIVE when everything is there, SYNCING as long as something is on its way."""
@@ -160,7 +170,8 @@ class Feed(Connection):
 
     def _refuse(self, event: Refused) -> None:
         refused = event.topics & self._adopted.topics.keys()
-        self._refused |= refused
+        self._refused = {**self._refused, **dict.fromkeys(refused, event.reason)}
+        self._keep_books()
         self._ask_at = 0.0
         for topic in sorted(refused):
             log.warning("%s: %s of %s was refused: %s", self._label, topic.kind, topic.symbol, event.reason)
@@ -259,7 +270,7 @@ class Feed(Connection):
     def _renew(self, symbol: str) -> None:
         topics = frozenset(self._adopted.topics)
         books = {topic for topic in topics if topic.kind == "book" and topic.symbol == symbol}
-        for wanted in (topics - books - self._refused, topics - self._refused):
+        for wanted in (topics - books - self._refused.keys(), topics - self._refused.keys()):
             self._session.want(wanted)
             texts, self._ask_at = self._session.due(self._env.now(), self._venue.server_now_ms())
             for text in texts:

@@ -21,7 +21,6 @@ from exconnect.feeds.registration import (
     Options,
     Registration,
     Same,
-    name_of,
 )
 from exconnect.model.enums import Policy
 from exconnect.model.events import Gap, HandlerFailed, Notice, StatusChanged
@@ -29,6 +28,7 @@ from exconnect.model.market import Book, Candle, Trade
 from exconnect.model.values import EPOCH
 from exconnect.protocol.session import PRIVATE
 from exconnect.runtime.actor import NEVER, Actor, Everything, Inbox, Loss, Newest, Parcel, Recent, Thread
+from exconnect.runtime.callbacks import name_of, show_failure
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -77,6 +77,7 @@ class HandlerThread:
         self._is_halted = False
         self._logged_at = -_LOG_EVERY
         self._unlogged = 0
+        self._has_shown = False
         self._actor = Actor(router.env, name, self._step, after, router.changed)
 
     @property
@@ -205,6 +206,10 @@ class HandlerThread:
     def _report(self, handler: object, error: BaseException, item: Any) -> None:
         name = name_of(handler)
         now = self._router.env.now()
+        if not (self._has_shown or self._router.has_notice_handler_besides(self)):
+            self._has_shown = True
+            text = f"handler {name} failed on a {type(item).__name__}; on_notice and logging tell of every failure"
+            show_failure(log, text, error)
         if now - self._logged_at >= _LOG_EVERY:
             more = f" ({self._unlogged} failures before it were not logged)" if self._unlogged else ""
             log.error("handler %s failed on a %s%s", name, type(item).__name__, more, exc_info=error)
@@ -313,6 +318,10 @@ class Router:
     def publish(self, event: StatusChanged | Notice) -> None:
         """Hand a report to all that want it. From any thread."""
         self.route(STATUS if isinstance(event, StatusChanged) else NOTICE, event)
+
+    def has_notice_handler_besides(self, thread: HandlerThread) -> bool:
+        """Whether another one hears of what happens to this one."""
+        return any(other is not thread for other, _ in self._routes.get(NOTICE, ()))
 
     def failed(self, handler: str, error: BaseException, item: Any) -> None:
         """A handler raised."""

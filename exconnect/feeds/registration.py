@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from exconnect.errors import InvalidArgument, InvalidType
 from exconnect.model.enums import Policy
 from exconnect.model.events import Gap
 from exconnect.protocol.session import PRIVATE
+from exconnect.runtime.callbacks import check_handler
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -134,14 +134,6 @@ class Registration:
         return tuple(s for s in dict.fromkeys((*known, *self.named)) if s not in self.excluded)
 
 
-def name_of(handler: object) -> str:
-    """`module.qualname` of a function, method or callable object."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    owner = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{owner.__module__}.{owner.__qualname__}"
-
-
 class Same:
     """A handler as a key: by `==`, whether it can be hashed or not."""
 
@@ -180,25 +172,6 @@ def audience(registrations: Iterable[Registration], symbols: Iterable[str]) -> d
         for symbol in ("",) if is_whole else registration.symbols((*symbols, *named[kind])):
             heard.setdefault(Address(kind, symbol, registration.options.candles), []).append(registration)
     return heard
-
-
-def check_handler(handler: Any, argument: str) -> None:
-    """See that it is a plain callable.
-
-    Raises:
-        InvalidType: it is not.
-    """
-    if not callable(handler):
-        raise InvalidType(f"{argument} must be a callable, not {type(handler).__name__}", {"argument": argument})
-    import inspect
-
-    inner = handler
-    while isinstance(inner, partial):
-        inner = inner.func
-    for function in (inner, getattr(inner, "__call__", None)):  # noqa: B004 - its code is looked at
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            text = f"{argument} is a coroutine function: exconnect calls plain functions, in threads of their own"
-            raise InvalidType(text, {"argument": argument})
 
 
 def optional_handler(handler: Any, argument: str) -> Any:

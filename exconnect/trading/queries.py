@@ -102,7 +102,7 @@ class OrderView:
         """Call `handler` with every change, whatever its source, in a thread of its own; none is dropped.
 
         Raises:
-            InvalidType: not callable, or a coroutine function.
+            InvalidType: not callable with one argument, or a coroutine function.
         """
         self._watchers().add(handler)
         return handler

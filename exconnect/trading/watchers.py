@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from exconnect.errors import InvalidType
 from exconnect.runtime.actor import NEVER, Actor
+from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -26,6 +26,7 @@ class _Watcher:
         self.handler = handler
         self._waiting: deque[Order] = deque()
         self._closed = False
+        self._has_shown = False
         self._actor = Actor(env, name, self._step)
 
     def tell(self, order: Order) -> None:
@@ -49,8 +50,12 @@ class _Watcher:
     def _call(self, order: Order) -> None:
         try:
             self.handler(order)
-        except BaseException:
+        except BaseException as error:
             # A handler that fails, in whatever way, gets the next change all the same.
+            if not self._has_shown:
+                self._has_shown = True
+                text = f"handler {name_of(self.handler)} failed on an Order; logging tells of every failure"
+                show_failure(logger, text, error)
             logger.exception("handler of order changes failed on %s", order.client_order_id)
 
 
@@ -67,13 +72,9 @@ class Watchers:
         """Start to call `handler`; adding it again changes nothing.
 
         Raises:
-            InvalidType: not callable, or a coroutine function.
+            InvalidType: not callable with one argument, or a coroutine function.
         """
-        import inspect
-
-        if not callable(handler) or inspect.iscoroutinefunction(handler):
-            message = "handler must be a plain callable of one argument, not a coroutine function"
-            raise InvalidType(message, {"argument": "handler"})
+        check_handler(handler, "handler")
         with self._lock:
             if all(watcher.handler != handler for watcher in self._watchers):
                 name = f"{self._name}.{getattr(handler, '__name__', type(handler).__name__)}"

@@ -301,6 +301,7 @@ def test_reading_a_book_that_is_not_there(stream, venue):
     with pytest.raises(BookNotReady) as caught:
         stream.book(BTC)
     assert caught.value.state == "idle"
+    assert str(caught.value) == "the book of BTC/USDT is not valid now (the stream is idle: start() comes first)"
     venue.snapshot = lambda symbol: (_ for _ in ()).throw(TransportError("no"))
     stream.start()
     with pytest.raises(BookNotReady):
@@ -499,6 +500,20 @@ def test_what_the_exchange_refuses_is_reported(make, server):
     assert (notices.count(1)[0].symbol, notices.items[0].reason) == (ETH, "not here")
     server.trades(1)
     trades.count(1)
+
+
+def test_reading_a_book_that_was_refused_says_why(make, server, venue):
+    venue.unknown.add("NO/USDT")
+    server.refused.add("book:ETHUSDT")
+    stream = make(BTC, ETH, "NO/USDT")
+    stream.on_book(Seen())
+    live(stream)
+    with pytest.raises(BookNotReady, match="the book of NO/USDT was refused") as caught:
+        stream.book("NO/USDT")
+    assert caught.value.state == "refused"
+    with pytest.raises(BookNotReady, match="the book of ETH/USDT was refused: not here"):
+        stream.book(ETH)
+    assert stream.book(BTC).is_valid
 
 
 def test_symbols_are_looked_up_again_when_the_network_was_down(stream, server, venue, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 
 import pytest
@@ -76,6 +77,49 @@ def test_what_is_no_plain_callable_is_refused(stream, handler):
     with pytest.raises(InvalidType):
         stream.on_trade(BTC)(handler)
     assert stream.subscriptions == []
+
+
+def nothing(): ...
+
+
+def two(book, stream): ...
+
+
+def with_default(book, color="green"): ...
+
+
+def keyword_only(book, *, color): ...
+
+
+@pytest.mark.parametrize("handler", [nothing, two, keyword_only, functools.partial(two, 1, 2), threading.Event().set])
+def test_what_cannot_be_called_with_one_item_is_refused_when_it_is_registered(stream, handler):
+    for register in (stream.on_book, stream.on_status, lambda h: stream.on_trade(print, on_gap=h)):
+        with pytest.raises(InvalidType, match="must take one argument"):
+            register(handler)
+    assert stream.subscriptions == []
+
+
+def wrapped(function):
+    @functools.wraps(function)
+    def wrapper(item):
+        return function(item, "filled in by the decorator")
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    "handler", [with_default, functools.partial(two, stream=1), wrapped(two), [].append, {}.update, dict, max]
+)
+def test_what_can_be_called_with_one_item_is_taken(stream, handler):
+    assert stream.on_book(handler) is handler
+
+
+def test_the_refusal_of_a_handler_shows_the_fix(stream):
+    with pytest.raises(InvalidType) as caught:
+        stream.on_book(two)
+    assert str(caught.value) == (
+        "handler must take one argument, what it is handed, but this is two(book, stream): write two(item)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,6 +311,70 @@ def test_what_a_handler_raises_hurts_nobody(stream, server, caplog, error):
     assert stream.metrics()["handler_errors"] == 10
     assert server.count == 1
     assert any(record.exc_info for record in caplog.records if record.name == "exconnect.stream")
+
+
+class Fail:
+    """A handler with a bug; `times` waits until it was called so often. Closing the stream waits for its report."""
+
+    def __init__(self):
+        self._called = threading.Semaphore(0)
+
+    def __call__(self, item):
+        self._called.release()
+        raise ZeroDivisionError(f"a bug on a {type(item).__name__}")
+
+    def times(self, count):
+        assert all(self._called.acquire(timeout=10) for _ in range(count))
+
+
+def test_where_nobody_listens_the_first_failure_is_shown_once(stream, server, monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    fail = Fail()
+    stream.on_trade(fail)
+    live(stream)
+    server.trades(1, 2, 3)
+    fail.times(3)
+    stream.close()
+    shown = capsys.readouterr().err
+    assert shown.count("ZeroDivisionError: a bug on a Trade") == 1
+    assert "Fail failed on a Trade; on_notice and logging tell of every failure" in shown
+
+
+def test_who_has_a_handler_of_notices_is_told_there(stream, server, monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    notices, fail = Seen(), Fail()
+    stream.on_trade(fail)
+    stream.on_notice(notices)
+    live(stream)
+    server.trades(1)
+    assert isinstance(notices.count(1)[0], HandlerFailed)
+    stream.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_handler_of_notices_that_fails_itself_is_shown(stream, server, monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    of_notices, of_trades = Fail(), Fail()
+    stream.on_notice(of_notices)
+    stream.on_trade(of_trades)
+    live(stream)
+    server.trades(1)
+    of_notices.times(1)
+    stream.close()
+    shown = capsys.readouterr().err
+    assert "a bug on a HandlerFailed" in shown
+    assert "a bug on a Trade" not in shown.replace("a bug on a HandlerFailed", "")
+
+
+def test_who_has_set_up_logging_is_told_there(stream, server, capsys, caplog):
+    fail = Fail()
+    stream.on_trade(fail)
+    live(stream)
+    server.trades(1)
+    fail.times(1)
+    stream.close()
+    assert capsys.readouterr().err == ""
+    assert "a bug on a Trade" in caplog.text
 
 
 def test_failing_notice_handlers_come_to_rest(stream, server):
