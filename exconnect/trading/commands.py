@@ -106,7 +106,8 @@ class Commands:
         order = _pending(self._desk.exchange, command, self._id(command), self._desk.env.wall())
         try:
             call = self._desk.rest.place_order(command, instrument, order.client_order_id)
-            known = self._intents.intend(order, command)
+            is_new = command.client_order_id is None and command.idempotency_key is None
+            known = self._intents.intend(order, command, is_new=is_new)
         except ExconnectError:
             take_back(self._checks, command)
             raise
@@ -288,7 +289,7 @@ class Commands:
         new_id = call.client_order_id or ""
         new = _pending(self._desk.exchange, command, new_id, self._desk.env.wall())
         new = replace(new, replaces=old.client_order_id)
-        self._intents.intend(new, command)
+        self._intents.intend(new, command, is_new=True)
         new = self._desk.orders.apply(new)
         sent = False
 

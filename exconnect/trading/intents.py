@@ -40,8 +40,11 @@ class Halt(NamedTuple):
 class IntentLog(Protocol):
     """Where intents are kept."""
 
-    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
-        """Keep a wish, and give None; or what is known, if its id stands for the same wish already."""
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
+        """Keep a wish, and give None; or what is known, if its id stands for the same wish already.
+
+        `is_new`: the id was made just now, for this wish. It is kept by the time of its attempt.
+        """
 
     def attempt(self, client_order_id: str, attempt: Attempt) -> None:
         """Keep what is about to leave; what this raises means that nothing is sent."""
@@ -95,7 +98,7 @@ class Intents:
         self._kept: LRUCache[str, tuple[PlaceOrder, Order]] = LRUCache(_KEPT)
         self._halt: Halt | None = None
 
-    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
         """Keep a wish, and give None; or what is known. What was never sent may be sent now.
 
         Raises:

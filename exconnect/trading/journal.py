@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exconnect.errors import JournalUnavailable, OrderRejected
-from exconnect.model.enums import OrderStatus
+from exconnect.errors import JournalUnavailable, OrderRejected, TradingHalted
+from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
 from exconnect.trading.intents import Halt, Known, conflict, halted
@@ -60,6 +60,9 @@ WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoc
   AND EXISTS (SELECT 1 FROM epoch WHERE epoch = :epoch AND retired_ms IS NULL)
   AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
 """
+# Whether it is over seldom changes; to leave that alone spares the index.
+_SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_done = ?3"
+_TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2"
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
@@ -76,29 +79,41 @@ class Journal:
         self._synchronous = _SYNCHRONOUS[durability]
         self._local = threading.local()
         self._epochs: dict[int, int] = {}  # by process id
+        self._unwritten: dict[str, tuple[str, str, int, int, bytes]] = {}  # wishes whose attempt is still to come
         self._halted_here: Halt | None = None  # this process obeys also when the file cannot be written
 
     # ------------------------------------------------------------ intents
 
-    def intend(self, order: Order, command: PlaceOrder) -> Known | None:
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
         """Write a wish down, and give None; or what is known, if its id stands here already.
 
-        What was never sent is this process's to send now, under the same id.
+        What was never sent is this process's to send now, under the same id. `is_new`: the id was made just now, so
+        that nobody can ask for it yet; such a wish is written together with its attempt, in one commit.
 
         Raises:
             IntentConflict: the id stands for an order with other parameters.
             JournalUnavailable: it cannot be written.
         """
-        digest, packed = _digest(command), _packed(order)
+        digest, packed, name = _digest(command), _packed(order), order.client_order_id
         with self._reading() as db:
-            values = (order.client_order_id, digest, self._epoch(db), self._env.wall_ms(), packed)
-            if db.execute(_INTENT, values).rowcount:
+            row = (name, digest, self.epoch(db), self._env.wall_ms(), packed)
+            if is_new:
+                self._unwritten[name] = row
+                return None
+            self._write_wish(db, name)
+            if db.execute(_INTENT, row).rowcount:
                 return None
         return self._bound(order, digest, packed)
 
+    def _write_wish(self, db: sqlite3.Connection, client_order_id: str) -> None:
+        # Whoever did takes it from the waiting ones after the commit, so that it is always to be seen somewhere.
+        row = self._unwritten.get(client_order_id)
+        if row is not None:
+            db.execute(_INTENT, row)
+
     def _bound(self, order: Order, digest: str, packed: bytes) -> Known | None:
         with self._writing() as db:
-            mine, where = self._epoch(db), (order.client_order_id,)
+            mine, where = self.epoch(db), (order.client_order_id,)
             row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
             if row[0] != digest:
                 raise conflict(order)
@@ -118,10 +133,11 @@ class Journal:
             TradingHalted: somebody halted trading.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
-        with self._reading() as db:
+        with self._writing() as db:
+            self._write_wish(db, client_order_id)
             row = {
                 "id": client_order_id,
-                "epoch": self._epoch(db),
+                "epoch": self.epoch(db),
                 "operation": attempt.operation,
                 "timestamp": attempt.timestamp_ms,
                 "window": attempt.recv_window_ms,
@@ -129,21 +145,21 @@ class Journal:
                 "host": attempt.host,
                 "params": msgspec.json.encode(attempt.params),
             }
-            if db.execute(_ATTEMPT, row).rowcount:
-                return
-            halt = _halt(db)
-        if halt is not None:
-            raise halted(halt)
-        message = "this process was taken for dead and its orders were handed over: the order was not sent"
-        raise JournalUnavailable(message, {"client_order_id": client_order_id})
+            if not db.execute(_ATTEMPT, row).rowcount:
+                raise _refusal(db, client_order_id)
+        self._unwritten.pop(client_order_id, None)
 
     def record(self, order: Order) -> None:
         """The newest snapshot of an intent. Never raises: what it holds can be found out again."""
+        if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
+            return  # its wish says as much
         with suppress(JournalUnavailable), self._reading() as db:
-            db.execute(
-                "UPDATE intent SET snapshot = ?, is_done = ? WHERE client_order_id = ?",
-                (_packed(order), order.is_done, order.client_order_id),
-            )
+            self._write_wish(db, order.client_order_id)
+            with _unsynced(db) if self._synchronous == "FULL" else nullcontext():
+                values = (_packed(order), order.client_order_id, order.is_done)
+                if not db.execute(_SNAPSHOT, values).rowcount:
+                    db.execute(_TURN, values)
+        self._unwritten.pop(order.client_order_id, None)
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
@@ -166,7 +182,7 @@ class Journal:
         What they had not begun to send is `NEVER_SENT` from the same moment on.
         """
         with self._writing() as db:
-            mine = self._epoch(db)
+            mine = self.epoch(db)
             rows = db.execute("SELECT epoch, process FROM epoch WHERE retired_ms IS NULL AND epoch <> ?", (mine,))
             dead = [epoch for epoch, who in rows.fetchall() if not process.is_alive(who)]
             orders: list[Order] = []
@@ -241,9 +257,10 @@ class Journal:
     def next_epoch(self) -> int:
         """This process's epoch, in its client order ids."""
         with self._reading() as db:
-            return self._epoch(db)
+            return self.epoch(db)
 
-    def _epoch(self, db: sqlite3.Connection) -> int:
+    def epoch(self, db: sqlite3.Connection) -> int:
+        """This process's, drawn at its first use."""
         pid = os.getpid()
         known = self._epochs.get(pid)
         if known is not None:
@@ -253,28 +270,19 @@ class Journal:
         number = db.execute("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
         return self._epochs.setdefault(pid, number)
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            self._epoch(db)  # committed by itself: the transaction may be rolled back
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    db.execute("ROLLBACK")
-                raise
+    def _reading(self) -> _Reading:
+        return _Reading(self)
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        try:
-            yield self._connection()
-        except (sqlite3.Error, OSError) as error:
-            message = f"the journal {self.path} cannot be used ({error}): places are refused, cancels go on"
-            raise JournalUnavailable(message) from error
+    def _writing(self) -> _Writing:
+        return _Writing(self)
 
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own, opened at its first use.
+
+        Raises:
+            sqlite3.Error: the file is none that can be used.
+            OSError: the same.
+        """
         own: _Own | None = getattr(self._local, "own", None)
         if own is None or own.pid != os.getpid():
             own = self._local.own = _Own(self._opened())
@@ -320,6 +328,59 @@ class Journal:
                 self._env.sleep(_AGAIN_S)
 
 
+class _Reading:
+    """Lends a thread its connection; a file that fails is `JournalUnavailable`.
+
+    Every order passes here several times: a class costs less than a generator.
+    """
+
+    __slots__ = ("_journal",)
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            return self._journal.connection()
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from error
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> JournalUnavailable:
+        path = self._journal.path
+        return JournalUnavailable(f"the journal {path} cannot be used ({error}): places are refused, cancels go on")
+
+
+class _Writing(_Reading):
+    """The same, all or nothing, while nobody else writes."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> sqlite3.Connection:
+        db = super().__enter__()
+        try:
+            self._journal.epoch(db)  # committed by itself: the transaction may be rolled back
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        return db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        db = self._journal.connection()
+        try:
+            if error is None:
+                db.execute("COMMIT")
+        except sqlite3.Error as failed:
+            error = failed
+        if error is not None:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        super().__exit__(kind, error, trace)
+
+
 class _Own:
     """One thread's connection: closed when the thread or the journal goes, but only by the process that opened it."""
 
@@ -337,6 +398,16 @@ def _let_go(db: sqlite3.Connection, pid: int) -> None:
         _inherited.append(db)
 
 
+@contextmanager
+def _unsynced(db: sqlite3.Connection) -> Iterator[None]:
+    """Does not wait for the disk: for what can be found out again after a power cut."""
+    db.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        db.execute("PRAGMA synchronous = FULL")
+
+
 def _halt(db: sqlite3.Connection) -> Halt | None:
     row = db.execute("SELECT value FROM meta WHERE name = 'halt'").fetchone()
     if row is None:
@@ -345,18 +416,25 @@ def _halt(db: sqlite3.Connection) -> Halt | None:
     return Halt(reason, datetime.fromisoformat(since))
 
 
+def _refusal(db: sqlite3.Connection, client_order_id: str) -> TradingHalted | JournalUnavailable:
+    halt = _halt(db)
+    if halt is not None:
+        return halted(halt)
+    message = "this process was taken for dead and its orders were handed over: the order was not sent"
+    return JournalUnavailable(message, {"client_order_id": client_order_id})
+
+
 def _digest(command: PlaceOrder) -> str:
     """Of what the order means; the id or key it was given under is not part of that."""
-    meaning = replace(command, client_order_id=None, idempotency_key=None)
-    return hashlib.blake2s(msgspec.json.encode(_normal(meaning), order="deterministic")).hexdigest()
+    return hashlib.blake2s(msgspec.json.encode(_normal(command), order="deterministic")).hexdigest()
 
 
 def _normal(command: PlaceOrder) -> dict[str, Any]:
     values: dict[str, Any] = msgspec.to_builtins(command)
+    values["client_order_id"] = values["idempotency_key"] = None
     for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
-        value = getattr(command, name)
-        if value is not None:
-            values[name] = str(value.normalize())  # 0.10 and 0.1 are the same wish
+        if values[name] is not None:
+            values[name] = str(getattr(command, name).normalize())  # 0.10 and 0.1 are the same wish
     return values
 
 

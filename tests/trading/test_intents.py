@@ -141,9 +141,55 @@ def test_a_living_process_is_left_alone(tmp_path):
     one.attempt("a", attempt("a"))
 
 
+def test_a_new_id_is_written_with_its_attempt(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    assert one.intend(order(), WISH, is_new=True) is None
+    assert other.get("a") is None
+    one.attempt("a", attempt())
+    assert other.get("a") == order()
+
+
+def test_a_new_id_that_is_asked_for_before_its_attempt_is_known(journal):
+    journal.intend(order(), WISH, is_new=True)
+    assert journal.intend(order(), WISH).order == order()
+    journal.attempt("a", attempt())
+    assert journal.verify() == []
+
+
+def test_a_new_id_that_never_left_may_be_sent_now(journal):
+    journal.intend(order(), WISH, is_new=True)
+    journal.halt("enough")
+    with pytest.raises(TradingHalted):
+        journal.attempt("a", attempt())
+    assert journal.get("a") is None
+    journal.record(order(status=OrderStatus.NEVER_SENT))
+    assert journal.get("a").status is OrderStatus.NEVER_SENT
+    journal.resume()
+    assert journal.intend(order(), WISH) is None
+    journal.attempt("a", attempt())
+
+
+def test_a_new_id_of_who_was_taken_for_dead_leaves_nothing_open(tmp_path, monkeypatch):
+    sleeper, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    sleeper.intend(order(), WISH, is_new=True)
+    monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
+    assert other.take_over() == []
+    with pytest.raises(JournalUnavailable, match="was not sent"):
+        sleeper.attempt("a", attempt())
+    assert other.orders() == []
+
+
+def test_what_was_over_and_lives_on_is_open_again(journal):
+    journal.intend(order(), WISH)
+    journal.record(order(status=OrderStatus.NOT_ACCEPTED))
+    assert journal.orders(only_open=True) == []
+    journal.record(order(status=OrderStatus.NEW))
+    assert [o.status for o in journal.orders(only_open=True)] == [OrderStatus.NEW]
+
+
 def test_what_is_wrong_with_a_file(journal):
     journal.intend(order(), WISH)
-    db = journal._connection()
+    db = journal.connection()
     db.execute("UPDATE intent SET snapshot = '{}'")
     db.execute("INSERT INTO attempt VALUES ('lost', 1, 1, 'place_order', 1, 2, 3, 'h', '[]', NULL)")
     assert len(journal.verify()) == 2
@@ -152,8 +198,10 @@ def test_what_is_wrong_with_a_file(journal):
 @pytest.mark.parametrize("durability, level", [("process", 1), ("power", 2)])
 def test_durability(tmp_path, durability, level):
     journal = Journal(tmp_path / "j", Environment(), durability=durability)
-    assert journal._connection().execute("PRAGMA synchronous").fetchone() == (level,)
-    assert journal._connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.intend(order(), WISH)
+    journal.record(order(status=OrderStatus.NEW))
+    assert journal.connection().execute("PRAGMA synchronous").fetchone() == (level,)
+    assert journal.connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_link_is_not_followed(tmp_path):
