@@ -122,6 +122,25 @@ class Books:
             entry = self._entries.get(symbol)
             return None if entry is None else (entry.epoch, entry.builder.view(depth))
 
+    def standing(self) -> dict[str, tuple[int, int]]:
+        """Epoch and sequence of each book."""
+        return {symbol: (entry.epoch, entry.builder.sequence) for symbol, entry in self._entries.items()}
+
+    def succeed(self, standing: dict[str, tuple[int, int]]) -> None:
+        """Go on where the books of another connection stood."""
+        for symbol, entry in self._entries.items():
+            epoch, sequence = standing.get(symbol, (0, 0))
+            # What is behind cannot be compared with what was shown: a reconnect, for whoever looks at sequences.
+            entry.epoch = epoch + (entry.builder.sequence < sequence)
+
+    def tell(self) -> None:
+        """Whoever listens from now on has to know how they are."""
+        for symbol, entry in self._entries.items():
+            if entry.is_valid:
+                self._outlet.book_changed(symbol)
+            else:
+                self._broke(symbol, entry)
+
     def disconnected(self, reason: str) -> None:
         """None of them is valid any more; what is under way is of no use."""
         for symbol, entry in self._entries.items():

@@ -116,6 +116,7 @@ class Connection(ABC):
         self.cause: BaseException | None = None
         self.counters = Counters()
         self.is_stopping = False
+        self._end = "closed"
         self.thread: Thread | None = None
         self.data_at = 0.0
         self._venue = venue
@@ -181,8 +182,9 @@ class Connection(ABC):
         """Whether all that was asked of it until now and not refused is live."""
         return self.status is StreamStatus.LIVE and self._settled == self._asked
 
-    def close(self) -> None:
+    def close(self, reason: str = "closed") -> None:
         """Ask the thread to end."""
+        self._end = reason
         self.is_stopping = True
         self._bell.ring()
 
@@ -209,7 +211,7 @@ class Connection(ABC):
         self._close_socket(GOODBYE_TIMEOUT)
         self._gone("the connection was closed")
         if self.status is not StreamStatus.FAILED:
-            self._become(StreamStatus.CLOSED, "closed")
+            self._become(StreamStatus.CLOSED, self._end)
         self._report()
         self._bell.close()
 
@@ -249,6 +251,7 @@ class Connection(ABC):
         until = self._env.now() + seconds
         while not self.is_stopping and (left := until - self._env.now()) > 0:
             self._bell.wait(left)
+            self._run_errands()
 
     def failed(self, error: BaseException, *, is_final: bool) -> None:
         """The connection is gone."""
@@ -272,14 +275,17 @@ class Connection(ABC):
             socket.close(timeout)
             self.counters.bytes += socket.received_bytes
 
+    def _run_errands(self) -> None:
+        while self._errands:
+            self._errands.popleft()()
+
     def _turn(self, socket: WebSocket, session: Session) -> None:
         """Wait for one of: a message, something to do, the time to look after things."""
         now = self._env.now()
         if self._taken != self._asked:
             self._adopt(session)
             self._ask_at = now
-        while self._errands:
-            self._errands.popleft()()
+        self._run_errands()
         if now >= self._ask_at:
             texts, self._ask_at = session.due(now, self._venue.server_now_ms())
             for text in texts:

@@ -74,6 +74,7 @@ class Connections:
         self._router = Router(venue.env, venue.exchange.name, self.view, self._count, self._changed)
         self._router.inherit(ended)
         self._feeds: tuple[Feed, ...] = ()
+        self._successors: dict[Feed, Feed] = {}  # by the one that each will relieve
         self._private: PrivateFeed | None = None
         self._leaving: tuple[Connection, ...] = ()  # asked to end, and not waited for
         self._delivered = Delivered(venue.env)
@@ -132,9 +133,7 @@ class Connections:
             )
             self._private.start()
         elif not wanted and self._private is not None:
-            self._private.close()
-            self._retired.append(self._private.counters)
-            self._leaving = (*self._leaving, self._private)
+            self._leave(self._private)
             self._private = None
 
     def _look_up(self, symbols: list[str]) -> None:
@@ -215,7 +214,8 @@ class Connections:
         is_complete = not any(address.symbol in self._asking for address in self._wanted)
         for feed in self._feeds:
             mine = {topic: instrument for topic, instrument in topics.items() if self._place[topic] is feed}
-            feed.want(Want(mine, self._depths, is_complete))
+            for carrier in filter(None, (feed, self._successors.get(feed))):
+                carrier.want(Want(mine, self._depths, is_complete))
 
     def _connect_early(self, load: dict[Feed, int]) -> None:
         """Make the connections while the instruments are looked up."""
@@ -225,9 +225,15 @@ class Connections:
                 self._room(markets[kind], load)
 
     def _retire(self, feed: Feed) -> None:
-        feed.close()
         self._feeds = tuple(other for other in self._feeds if other is not feed)
-        self._retired.append(feed.counters)
+        for ended in filter(None, (feed, self._successors.pop(feed, None))):
+            self._leave(ended)
+
+    def _leave(self, connection: Connection, reason: str = "closed") -> None:
+        connection.close(reason)
+        self._retired.append(connection.counters)
+        leaving = (*self._leaving, connection)
+        self._leaving = tuple(other for other in leaving if other.thread is not None and other.thread.is_alive())
 
     def _topics(self) -> dict[Topic, Instrument]:
         topics: dict[Topic, Instrument] = {}
@@ -247,19 +253,56 @@ class Connections:
         for feed, count in load.items():
             if feed.market is market and count < market.max_topics:
                 return feed
-        self._numbers += 1
-        budget = attempts(self.env, self._venue.endpoints.stream)
-        feed = Feed(f"public-{self._numbers}", self._venue, market, self._router, budget, self._changed)
+        feed = self._feed(market)
         self._feeds = (*self._feeds, feed)
         load[feed] = 0
         feed.start()
         return feed
+
+    def _feed(self, market: Market, predecessor: Feed | None = None) -> Feed:
+        self._numbers += 1
+        return Feed(
+            f"public-{self._numbers}",
+            self._venue,
+            market,
+            self._router,
+            attempts(self.env, self._venue.endpoints.stream),
+            self._changed,
+            relief=self,
+            predecessor=predecessor,
+        )
+
+    # ------------------------------------------------------------ one relieves the other
+
+    def relieve(self, feed: Feed) -> None:
+        """In the feed's thread."""
+        with self._changing:
+            if self.is_closing or feed not in self._feeds or feed in self._successors:
+                return
+            successor = self._successors[feed] = self._feed(feed.market, feed)
+            successor.same_as(feed)
+            successor.start()
+
+    def relieved(self, feed: Feed, successor: Feed) -> None:
+        """In the successor's thread."""
+        with self._changing:
+            if self.is_closing or self._successors.pop(feed, None) is None:
+                return
+            self._feeds = tuple(successor if other is feed else other for other in self._feeds)
+            self._place = {topic: successor if other is feed else other for topic, other in self._place.items()}
+            self._leave(feed, f"{successor.name} has relieved it")
+        self._changed()
 
     # ------------------------------------------------------------ how it is
 
     @property
     def _all(self) -> tuple[Connection, ...]:
         return self._feeds if self._private is None else (*self._feeds, self._private)
+
+    @property
+    def _running(self) -> tuple[Connection, ...]:
+        """Also those that do not speak yet or any more."""
+        return (*self._all, *self._successors.values(), *self._leaving)
 
     def _changed(self) -> None:
         if self.is_closing and all(feed.status in (StreamStatus.CLOSED, StreamStatus.FAILED) for feed in self._all):
@@ -350,14 +393,14 @@ class Connections:
         return any(thread is other.thread for other in self._router.threads().values())
 
     def _all_threads(self) -> list[Thread]:
-        feeds = [feed.thread for feed in (*self._all, *self._leaving) if feed.thread is not None]
+        feeds = [feed.thread for feed in self._running if feed.thread is not None]
         return [*feeds, *(handler.thread for handler in self._router.threads().values())]
 
     def signal(self) -> None:
         """Ask everything to end, and come back at once."""
         with self._changing:
             self.is_closing = True
-        for feed in self._all:
+        for feed in self._running:
             feed.close()
         self._changed()
 
@@ -365,7 +408,7 @@ class Connections:
         """End everything within `timeout` seconds: connections first, so that handlers hear of that too."""
         deadline = self.env.now() + timeout
         self.signal()
-        feeds = [feed for feed in (*self._all, *self._leaving) if feed.thread is not None]
+        feeds = [feed for feed in self._running if feed.thread is not None]
         self._join([feed.thread for feed in feeds if feed.thread], deadline - min(_HALT_S, timeout / 4))
         for feed in feeds:
             if feed.thread is not None and feed.thread.is_alive():
@@ -381,7 +424,7 @@ class Connections:
 
     def forked(self) -> None:
         """In a child: what is open belongs to the parent."""
-        for feed in (*self._all, *self._leaving):
+        for feed in self._running:
             feed.forked()
 
 

@@ -62,6 +62,15 @@ class TradeSequence:
         return True, _OFFLINE if was_offline else None
 
 
+def _is_overtaken(candle: Candle, last: Candle) -> bool:
+    """Whether the same candle was seen as new or newer: two connections tell of it while one relieves the other."""
+    if candle.open_time != last.open_time:
+        return False
+    if candle.time is not None and last.time is not None and candle.time != last.time:
+        return candle.time < last.time
+    return last.is_closed or (candle.volume, candle.close, candle.is_closed) == (last.volume, last.close, False)
+
+
 class CandleSequence:
     """The candles of one symbol and interval. While connected the exchange decides which there are."""
 
@@ -76,7 +85,7 @@ class CandleSequence:
     def follow(self, candle: Candle) -> tuple[bool, Missing | None]:
         """Whether the candle is not older than the last one, and whether a closed one was missed."""
         last = self._last
-        if last is not None and candle.open_time < last.open_time:
+        if last is not None and (candle.open_time < last.open_time or _is_overtaken(candle, last)):
             return False, None
         self._last = candle
         was_offline, self._was_offline = self._was_offline, False

@@ -1,15 +1,19 @@
 """A connection for market data: topics, books, sequences. Everything that comes in is worked off in its thread.
 
 Books are updated before anybody is told.
+
+Before an exchange closes a connection, another relieves it: the new one is made while the old one goes on, holds back
+what comes until it has all that is wanted, then takes over where the old one stands. Nothing is lost or told twice.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Set  # noqa: PYI025
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from exconnect.errors import ExconnectError, MalformedMessage
 from exconnect.feeds.books import Books
@@ -20,7 +24,8 @@ from exconnect.feeds.registration import Address
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap, TopicRefused
 from exconnect.model.market import Candle, Ticker, Trade
-from exconnect.protocol.session import Acked, BookUpdate, Refused, Topic
+from exconnect.protocol.session import Acked, BookUpdate, Closing, Refused, Topic
+from exconnect.runtime.actor import NEVER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +41,11 @@ log = logging.getLogger("exconnect.stream")
 book_log = logging.getLogger("exconnect.book")
 
 _SNAPSHOT_S = 10.0
+_RELIEF = 22 / 24, 23 / 24  # of its life, at random in between: then another connection relieves it
+_HELD = 100_000  # items that wait for a predecessor to fall silent; what is more than that is a gap, and told
+_LEVEL_S = 2.0  # books that are behind the predecessor's for longer are counted anew
+
+_Item = Trade | Ticker | Candle
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +60,47 @@ class Want:
     is_complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a connection stands when it falls silent."""
+
+    trades: dict[str, TradeSequence]
+    candles: dict[tuple[str, str], CandleSequence]
+    books: dict[str, tuple[int, int]]
+
+
+class Relief(Protocol):
+    """Who makes the connection that relieves another."""
+
+    def relieve(self, feed: Feed) -> None:
+        """Its life ends soon. Asking again changes nothing."""
+
+    def relieved(self, feed: Feed, successor: Feed) -> None:
+        """The successor speaks from now on."""
+
+
 class Feed(Connection):
-    """A connection for market data."""
+    """A connection for market data. A successor is silent until its predecessor is."""
 
     def __init__(
-        self, name: str, venue: Supply, market: Market, router: Router, attempts: Attempts, changed: Callable[[], None]
+        self,
+        name: str,
+        venue: Supply,
+        market: Market,
+        router: Router,
+        attempts: Attempts,
+        changed: Callable[[], None],
+        *,
+        relief: Relief,
+        predecessor: Feed | None = None,
     ) -> None:
         super().__init__(name, venue, market, router, attempts, changed)
+        self._relief = relief
+        self._relief_at = NEVER
+        self._predecessor = predecessor
+        self._held: deque[_Item] | None = None if predecessor is None else deque(maxlen=_HELD)
+        self._was_gone = False
+        self._level_by = NEVER
         self._books = Books(venue.env, venue.exchange, market, self)
         self._want = self._adopted = Want()  # by others; by this thread
         self._trades: dict[str, TradeSequence] = {}
@@ -80,6 +124,10 @@ class Feed(Connection):
         self._asked += 1
         self._bell.ring()
 
+    def same_as(self, other: Feed) -> None:
+        """Carry what the other carries."""
+        self.want(other._want)
+
     def view(self, symbol: str, depth: int | None) -> tuple[int, Book] | None:
         """Epoch and book; None for a symbol that is not on this connection."""
         return self._books.view(symbol, depth)
@@ -101,18 +149,71 @@ class Feed(Connection):
     def _begin(self) -> Session:
         self._session = self._venue.exchange.session(self.market)
         self._refused = {}
+        if self.market.lifetime_s is not None:
+            self._relief_at = self._env.now() + self.market.lifetime_s * self._env.uniform(*_RELIEF)
         return self._session
+
+    def _tend(self, now: float) -> None:
+        if now >= self._relief_at:
+            self._relief.relieve(self)
+
+    def _closing(self, event: Closing) -> None:
+        """There is still time for another connection to relieve this one, unless it may not be made at once."""
+        if event.retry_after is not None:
+            super()._closing(event)
+        log.info("%s: the exchange is about to close the connection: %s", self._label, event.reason)
+        self._relief.relieve(self)
 
     def _garbled(self, error: MalformedMessage) -> None:
         if error.symbol is not None:
             self._books.broken(error.symbol, "a message made no sense")
 
     def _gone(self, reason: str) -> None:
+        self._was_gone = True
+        self._maybe_missed()
+        self._books.disconnected(reason)
+
+    def _maybe_missed(self) -> None:
         for trades in self._trades.values():
             trades.reconnected()
         for candles in self._candles.values():
             candles.reconnected()
-        self._books.disconnected(reason)
+
+    # ------------------------------------------------------------ one relieves the other
+
+    def _take_over(self, predecessor: Feed) -> None:
+        """All that is wanted is here: have the predecessor fall silent, as soon as the books have caught up with it."""
+        now = self._env.now()
+        self._level_by = min(self._level_by, now + _LEVEL_S)
+        ahead, mine = predecessor._books.standing(), self._books.standing()
+        if now >= self._level_by or all(mine[symbol][1] >= ahead.get(symbol, (0, 0))[1] for symbol in mine):
+            self._predecessor = None
+            predecessor._do(partial(predecessor._fall_silent, self))
+
+    def _fall_silent(self, successor: Feed) -> None:
+        self._held = deque(maxlen=0)
+        standing = Standing(self._trades, self._candles, self._books.standing())
+        self._trades, self._candles = {}, {}
+        successor._do(partial(successor._speak, self, standing))
+
+    def _speak(self, predecessor: Feed, standing: Standing) -> None:
+        """Go on where the predecessor stood, with what was held back."""
+        self._trades, self._candles = standing.trades, standing.candles
+        if self._was_gone:
+            self._maybe_missed()
+        self._books.succeed(standing.books)
+        self._relief.relieved(predecessor, self)
+        held, self._held = self._held or (), None
+        for item in held:
+            self._take[type(item)](item)
+        self._books.tell()
+
+    def _holds(self, item: _Item) -> bool:
+        """Whether it is not this connection's turn to speak: the item is kept for later."""
+        if self._held is None:
+            return False
+        self._held.append(item)
+        return True
 
     # ------------------------------------------------------------ what is wanted, and whether it is there
 
@@ -155,6 +256,8 @@ class Feed(Connection):
             else:
                 self._restarts.healthy(self._env.now())
                 self._become(StreamStatus.LIVE, "all that was asked for is there")
+        if self._predecessor is not None and self.status is StreamStatus.LIVE:
+            self._take_over(self._predecessor)
 
     # ------------------------------------------------------------ what comes
 
@@ -186,9 +289,13 @@ class Feed(Connection):
             )
 
     def _ticker(self, ticker: Ticker) -> None:
+        if self._holds(ticker):
+            return
         self._router.route(Address("ticker", ticker.symbol), ticker)
 
     def _trade(self, trade: Trade) -> None:
+        if self._holds(trade):
+            return
         sequence = self._trades.get(trade.symbol)
         if sequence is None:
             sequence = TradeSequence(is_consecutive=self.market.has_consecutive_trades)
@@ -199,6 +306,8 @@ class Feed(Connection):
             self._router.route(Address("trade", trade.symbol), trade, gap)
 
     def _candle(self, candle: Candle) -> None:
+        if self._holds(candle):
+            return
         key = candle.symbol, candle.interval
         is_new, missing = self._candles.setdefault(key, CandleSequence()).follow(candle)
         if is_new:
@@ -225,11 +334,13 @@ class Feed(Connection):
 
     def book_changed(self, symbol: str) -> None:
         """There is a newer valid book."""
+        if self._held is not None:
+            return
         self._router.route(Address("book", symbol), None)
 
     def book_broke(self, symbol: str, fault: Fault) -> None:
         """It was valid and is not any more."""
-        if self.is_stopping:
+        if self.is_stopping or self._held is not None:
             return
         self.counters.resyncs += 1
         book_log.warning("%s: the book of %s is not valid: %s", self._label, symbol, fault.reason)

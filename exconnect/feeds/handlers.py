@@ -184,7 +184,8 @@ class HandlerThread:
         if seen is None:
             return None
         epoch, book = seen
-        if not book.is_valid or delivery.shown.get(symbol) == (epoch, book.sequence):
+        shown_in, shown = delivery.shown.get(symbol, (epoch, -1))
+        if not book.is_valid or (shown_in == epoch and book.sequence <= shown):
             return None
         delivery.shown[symbol] = epoch, book.sequence
         return book

@@ -47,6 +47,7 @@ class SocketRules:
     ping_every: float = 20.0
     pong_within: float = 60.0
     lifetime: float = 86_400.0
+    notice: float = 1.0  # before the end of it
     frames_per_second: int | None = 5
 
 

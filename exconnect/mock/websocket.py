@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .steps import Session
 
 MOST_BEHIND = 64 * 1024 * 1024
-FAREWELL = 1.0
 POLICY_VIOLATION = 1008
 GOING_AWAY = 1001
 CLOSE_WITHIN = 1.0
@@ -107,10 +106,10 @@ class Connection:
                 if now >= min(born + rules.lifetime, self._heard + session.idle_within):
                     self._fail(GOING_AWAY, "")
                     break
-                if now >= born + rules.lifetime - FAREWELL and not self._said_farewell:
+                if now >= born + rules.lifetime - rules.notice and not self._said_farewell:
                     self._say_farewell(session)
                     continue
-                until = min(next_ping, born + rules.lifetime - (0 if self._said_farewell else FAREWELL))
+                until = min(next_ping, born + rules.lifetime - (0 if self._said_farewell else rules.notice))
                 alive = alive and self._wait(selector, max(0.0, min(until - now, 1.0)), session)
         self._linger()
 

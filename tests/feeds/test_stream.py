@@ -404,17 +404,6 @@ def test_a_few_malformed_messages_are_dropped_many_replace_the_connection(stream
     assert "made no sense" in next(c for c in changes.items if c.status is StreamStatus.DOWN).reason
 
 
-def test_an_announced_end_is_not_waited_for(stream, server):
-    changes = Seen()
-    stream.on_trade(Seen())
-    stream.on_status(changes)
-    live(stream)
-    server.send({"closing": "maintenance"})
-    server.until(lambda: server.count == 2)
-    assert stream.wait_live(10)
-    assert any("maintenance" in change.reason for change in changes.items)
-
-
 def test_silence_is_suspicious_and_ends_the_connection(server):
     class Impatient(ToySession):
         silence = 0.3

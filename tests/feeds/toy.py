@@ -335,6 +335,12 @@ class ToyServer:
         if raw is not None:
             connection.send(raw)
 
+    def send_all(self, *messages):
+        """To every connection, the newest first: what a successor hears early is what it has to hold back."""
+        for connection in reversed(self.connections):
+            for message in messages:
+                connection.send(json.dumps(message))
+
     def trades(self, *ids, symbol=BTC):
         self.send(*({"trade": symbol, "id": number} for number in ids))
 
