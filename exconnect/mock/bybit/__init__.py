@@ -56,7 +56,7 @@ class Bybit:
     setup: Setup
     faults: Faults
     limits: Mapping[str, tuple[int, int]] | None = None
-    rules: SocketRules = field(default_factory=lambda: SocketRules(inf, inf, inf, None))
+    rules: SocketRules = field(default_factory=lambda: SocketRules(inf, inf, inf, frames_per_second=None))
     world: World = field(init=False)
     keys: Keys = field(init=False)
     intake: Intake = field(init=False)
