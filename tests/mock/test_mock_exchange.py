@@ -376,4 +376,4 @@ def test_the_fixture_without_a_marker(mock_exchange):
 
 
 def test_rules_are_the_documented_ones():
-    assert SocketRules() == SocketRules(20.0, 60.0, 86_400.0, 5)
+    assert SocketRules() == SocketRules(ping_every=20.0, pong_within=60.0, lifetime=86_400.0, frames_per_second=5)
