@@ -1,6 +1,5 @@
 """Sockets and life of the Bybit dialect; the same seed gives the same exchange."""
 
-import dataclasses
 import json
 import random
 import threading
