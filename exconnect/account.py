@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exconnect.errors import InvalidArgument, NotSupported
-from exconnect.market import MarketData, as_range, as_symbol, from_start, left_of
+from exconnect.market import MarketData, as_range, from_start, left_of
 from exconnect.model.account import Balances, Fees, Position
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of, text_of
-from exconnect.model.values import When
+from exconnect.model.values import When, symbol_of
 from exconnect.protocol.pages import Page, Pages, State, Where, begin, gather, mark_item, mark_order, resume
 
 if TYPE_CHECKING:
@@ -172,4 +172,4 @@ def _begin(
 ) -> State:
     if cursor is not None:
         return resume(name, cursor)
-    return begin(from_start(as_range(start, end)), left_of(limit), symbol=as_symbol(symbol))
+    return begin(from_start(as_range(start, end)), left_of(limit), symbol=symbol_of(symbol))

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 from exconnect.account import AccountData
 from exconnect.config import PREFIX, Credentials, Settings
 from exconnect.errors import ClientClosed, ConfigurationError, InvalidArgument, InvalidType, NotSupported
-from exconnect.market import as_symbol
 from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
 from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
-from exconnect.model.values import Money
+from exconnect.model.values import Money, symbol_of
 from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
@@ -343,7 +342,7 @@ class Client(AccountData):
             OutcomeUnknown: it cannot be sure in time.
         """
         if symbol is not None:
-            as_symbol(symbol)
+            symbol_of(symbol)
         return self._private().commands.cancel_all(symbol, self._timeout(timeout))
 
     def place_orders(
@@ -422,7 +421,7 @@ class Client(AccountData):
     def stream(self, *symbols: str, name: str | None = None) -> Stream:
         """A stream of this exchange for these symbols; nothing is opened before its `start()`."""
         for symbol in symbols:
-            as_symbol(symbol)
+            symbol_of(symbol)
         check = None if self._exchange.private is None else self._plan.need_credentials
         stream = Stream(self._open, self.exchange, symbols, name, check)
         self._streams.add(stream)

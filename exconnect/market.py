@@ -10,7 +10,7 @@ from exconnect.errors import InvalidArgument, InvalidType, NotSupported
 from exconnect.model.enums import Capability
 from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade
 from exconnect.model.order import text_of
-from exconnect.model.values import When, datetime_of, ms_of
+from exconnect.model.values import When, datetime_of, ms_of, symbol_of
 from exconnect.protocol.pages import (
     Page,
     Pages,
@@ -60,7 +60,7 @@ class MarketData(ABC):
     def fetch_instruments(self, *symbols: str, timeout: float | None = None) -> dict[str, Instrument]:
         """What is listed now, by symbol; no symbols: everything. The limits are learnt from it."""
         venue, left = self._open(), self._timeout(timeout)
-        wanted = [self._exchange.parse_symbol(as_symbol(symbol)) for symbol in symbols]
+        wanted = [self._exchange.parse_symbol(symbol_of(symbol)) for symbol in symbols]
         if None in wanted:
             venue.instrument(symbols[wanted.index(None)], left)  # raises with suggestions
         listing = venue.listing(tuple(name for name in wanted if name is not None), left)
@@ -158,7 +158,7 @@ class MarketData(ABC):
 
         if cursor is None:
             where = from_start(as_range(start, end))
-            state = begin(where, left_of(limit), symbol=as_symbol(symbol), interval=interval)
+            state = begin(where, left_of(limit), symbol=symbol_of(symbol), interval=interval)
         else:
             state = resume("iter_candles", cursor)
         return Pages("iter_candles", state, ask, mark_candle)
@@ -191,7 +191,7 @@ class MarketData(ABC):
             where = from_start(as_range(start, end))
             if from_id is not None:
                 where = {"from_id": text_of(from_id, "from_id"), "end": where["end"]}
-            state = begin(where, left_of(limit), symbol=as_symbol(symbol))
+            state = begin(where, left_of(limit), symbol=symbol_of(symbol))
         else:
             state = resume("iter_trades", cursor)
         return Pages("iter_trades", state, ask, mark_item)
@@ -230,13 +230,6 @@ class MarketData(ABC):
         if capability not in self._exchange.capabilities:
             name = self._exchange.name
             raise NotSupported(f"{name} has no {capability.value}", {"capability": capability.value, "exchange": name})
-
-
-def as_symbol(symbol: str) -> str:
-    """`symbol` if it is text."""
-    if not isinstance(symbol, str):
-        raise InvalidType(f"symbol must be text like 'BTC/USDT', not {type(symbol).__name__}", {"argument": "symbol"})
-    return symbol
 
 
 def _count(value: int, argument: str, most: int) -> int:

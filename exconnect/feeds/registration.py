@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from exconnect.errors import InvalidArgument, InvalidType
 from exconnect.model.enums import Policy
 from exconnect.model.events import Gap
+from exconnect.model.values import symbol_of
 from exconnect.protocol.session import PRIVATE
 from exconnect.runtime.callbacks import check_handler
 
@@ -189,9 +190,7 @@ def symbols_of(symbols: tuple[Any, ...]) -> tuple[str, ...]:
         InvalidArgument: one is empty.
     """
     for symbol in symbols:
-        if not isinstance(symbol, str):
-            raise InvalidType(f"a symbol must be text, not {type(symbol).__name__}", {"argument": "symbols"})
-        if not symbol:
+        if not symbol_of(symbol, "symbols"):
             raise InvalidArgument("a symbol must not be empty", {"argument": "symbols"})
     return symbols
 

@@ -18,6 +18,7 @@ _POINTS = frozenset({"before_accept", "after_accept"})
 _SOCKETS = frozenset({"public", "private", "*"})
 _KINDS = frozenset({"book", "trade", "ticker", "order", "*"})
 _READS = frozenset({"fetch_order", "fetch_open_orders", "fetch_fills", "*"})
+_CROSSED = frozenset({"book", "*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,27 @@ class FaultPlan:
     retry_after: float | None = None
     symbol: str | None = None
 
-    def check(self) -> None:
+    def check(self, operations: frozenset[str], symbols: frozenset[str]) -> None:
         """Raises: ValueError with the choices."""
         _one_of("name", self.name, REST | LAG | SOCKET | MESSAGE)
         _one_of("at", self.at, _POINTS)
-        for names, choices in ((LAG, _READS), (SOCKET, _SOCKETS), (MESSAGE, _KINDS)):
-            if self.name in names:
-                _one_of("on", self.on, choices)
+        _one_of("on", self.on, self._places(operations))
+        if self.symbol is not None:
+            _one_of("symbol", self.symbol, symbols)
+        for argument, value, least in (
+            ("after", self.after, 0), ("times", self.times, 1), ("count", self.count, 1), ("seconds", self.seconds, 0)
+        ):  # fmt: skip
+            if value is not None and value < least:
+                raise ValueError(f"{argument}={value}: not below {least}")
+
+    def _places(self, operations: frozenset[str]) -> frozenset[str]:
+        if self.name in REST:
+            return operations | {"*"}
+        if self.name in LAG:
+            return _READS
+        if self.name in SOCKET:
+            return _SOCKETS
+        return _CROSSED if self.name == "cross" else _KINDS
 
 
 @dataclass(eq=False, slots=True)
@@ -81,9 +96,14 @@ class Fault:
 
 @dataclass(eq=False, slots=True)
 class Faults:
-    """The faults of one exchange. ``act`` is told of those that concern sockets and read models at once."""
+    """The faults of one exchange. ``act`` is told of those that concern sockets and read models at once.
+
+    The exchange says what can be named: ``operations`` that its REST side has, ``symbols`` that it lists.
+    """
 
     act: Callable[[Fault], None]
+    operations: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
     changed: threading.Condition = field(default_factory=threading.Condition)
     _active: list[Fault] = field(default_factory=list)
 
@@ -104,10 +124,10 @@ class Faults:
     ) -> Fault:
         """Skips ``after`` matches, then acts on ``times`` of them (None: until removed).
 
-        Raises: ValueError for a name, ``on`` or ``at`` that does not exist.
+        Raises: ValueError for a name, ``on``, ``at`` or ``symbol`` that does not exist, with the choices.
         """
         plan = FaultPlan(name, on, at, after, times, seconds, count, status, code, retry_after, symbol)
-        plan.check()
+        plan.check(self.operations, self.symbols)
         fault = Fault(plan, self)
         with self.changed:
             self._active.append(fault)

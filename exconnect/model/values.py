@@ -57,6 +57,24 @@ def decimal_of(value: Money, argument: str) -> Decimal:
     raise InvalidType(_fix(value, argument), {"argument": argument})
 
 
+def symbol_of(symbol: Any, argument: str = "symbol") -> str:
+    """`symbol` if it is text.
+
+    Raises:
+        InvalidType: it is not; says what may have been meant.
+    """
+    if isinstance(symbol, str):
+        return symbol
+    if isinstance(symbol, (list, tuple, set, frozenset)):
+        hint = ": write several one by one, 'BTC/USDT', 'ETH/USDT'"
+    elif isinstance(symbol, (int, float)) and argument == "symbols":
+        hint = ": what is no symbol goes by name, as in depth=5"
+    else:
+        hint = ""
+    text = f"symbol must be text like 'BTC/USDT', not {type(symbol).__name__}{hint}"
+    raise InvalidType(text, {"argument": argument})
+
+
 def _sized(number: Decimal, argument: str) -> Decimal:
     try:
         fits = number.adjusted() < _DIGITS and EXACT.quantize(number, _FINEST) == number
@@ -68,17 +86,21 @@ def _sized(number: Decimal, argument: str) -> Decimal:
 
 
 def _no_amount(shown: str, argument: str) -> InvalidArgument:
-    message = f'{argument}={shown} is not an amount: write digits with a point, like {argument}="60000.1"'
+    message = f'{argument}={shown} is not an amount: write digits with a point, like {argument}="{_example(argument)}"'
     return InvalidArgument(message, {"argument": argument})
 
 
 def _fix(value: Any, argument: str) -> str:
+    text = _example(argument)
     if not isinstance(value, float):
-        return f'{argument} must be Decimal, str or int, not {type(value).__name__}: write {argument}="60000.1"'
-    text = "60000.1"
+        return f'{argument} must be Decimal, str or int, not {type(value).__name__}: write {argument}="{text}"'
     if 1e-15 < abs(value) < 1e15:
         text = plain(Decimal(float.__repr__(value)))
     return f'{argument} must not be a float, which has already lost digits: write {argument}="{text}"'
+
+
+def _example(argument: str) -> str:
+    return "0.01" if "quantity" in argument else "60000.1"
 
 
 def positive(value: Money, argument: str) -> Decimal:

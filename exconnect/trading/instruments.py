@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from cachetools import TTLCache
 
-from exconnect.errors import ExconnectError, InvalidType, UnknownSymbol
+from exconnect.errors import ExconnectError, TransportError, UnknownSymbol
 from exconnect.model.instrument import Instrument
+from exconnect.model.values import symbol_of
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -22,6 +23,15 @@ _MOST = 100_000
 _SHOWN = 60  # characters of somebody's text that an error repeats
 
 Load = Callable[[tuple[str, ...]], object]  # exchange symbols, none: all; puts what it finds
+
+
+class _Loading:
+    """A load that is under way in some thread."""
+
+    __slots__ = ("has_succeeded", "is_over")
+
+    def __init__(self) -> None:
+        self.is_over = self.has_succeeded = False
 
 
 class Instruments(Mapping[str, Instrument]):
@@ -35,6 +45,8 @@ class Instruments(Mapping[str, Instrument]):
         self._fresh: TTLCache[str, Instrument] = TTLCache(_MOST, _KEPT_S, env.now)
         self._by_exchange_symbol: dict[str, Instrument] = {}
         self._whole_until = -math.inf
+        self._ended: threading.Condition = env.condition()
+        self._under_way: dict[tuple[str, ...], _Loading] = {}
         self.is_whole = False  # whether everything that is listed has been loaded once
 
     def __getitem__(self, symbol: str) -> Instrument:
@@ -64,37 +76,63 @@ class Instruments(Mapping[str, Instrument]):
         """By the exchange's own symbol, however long ago it was listed."""
         return self._by_exchange_symbol.get(exchange_symbol)
 
-    def find(self, symbol: str, load: Load) -> Instrument:
-        """The instrument, loaded if it is not known or older than an hour.
+    def find(self, symbol: str, load: Load, timeout: float = math.inf) -> Instrument:
+        """The instrument, loaded if it is not known or older than an hour; threads that need the same load share it.
 
         Raises:
             UnknownSymbol: the exchange does not list it; `suggestions` are near.
+            TransportError: another thread has not loaded it within `timeout` seconds.
         """
-        if not isinstance(symbol, str):
-            message = f"symbol must be text like 'BTC/USDT', not {type(symbol).__name__}"
-            raise InvalidType(message, {"argument": "symbol"})
+        symbol_of(symbol)
+        deadline = self._env.now() + timeout
         known = self.get(symbol)
         if known is None:
-            self._load_one(symbol, load)
+            self._load_one(symbol, load, deadline)
             known = self.get(symbol)
         if known is None:
-            self._load_all(load)
+            self._load_all(load, deadline)
             known = self.get(symbol)
         if known is None:
             raise self._unknown(symbol)
         return known
 
-    def _load_one(self, symbol: str, load: Load) -> None:
+    def _load_one(self, symbol: str, load: Load, deadline: float) -> None:
         exchange_symbol = self._parse(symbol)
-        if exchange_symbol is not None:
-            with suppress(UnknownSymbol):
-                load((exchange_symbol,))
+        if exchange_symbol is None:
+            return
 
-    def _load_all(self, load: Load) -> None:
+        def load_it(names: tuple[str, ...]) -> None:
+            with suppress(UnknownSymbol):
+                load(names)
+
+        if not self._shared((exchange_symbol,), load_it, deadline):
+            load_it((exchange_symbol,))  # the other thread had less time, or bad luck
+
+    def _load_all(self, load: Load, deadline: float) -> None:
         # For the suggestions only: a wrong symbol is a wrong symbol without them, and asked once an hour they do.
         if self._env.now() >= self._whole_until:
             with suppress(ExconnectError):
-                load(())
+                self._shared((), load, deadline)
+
+    def _shared(self, names: tuple[str, ...], load: Load, deadline: float) -> bool:
+        """Load, or wait for the thread that is at it; False: that one failed."""
+        with self._ended:
+            other = self._under_way.get(names)
+            if other is not None:
+                left = max(deadline - self._env.now(), 0.0)
+                if not self._env.wait_for(self._ended, lambda: other.is_over, left):
+                    raise TransportError("not sent: another thread is still loading the instruments")
+                return other.has_succeeded
+            mine = self._under_way[names] = _Loading()
+        try:
+            load(names)
+            mine.has_succeeded = True
+        finally:
+            with self._ended:
+                mine.is_over = True
+                del self._under_way[names]
+                self._ended.notify_all()
+        return True
 
     def _unknown(self, symbol: str) -> UnknownSymbol:
         shown = symbol[:_SHOWN]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cachetools import TTLCache
 
 from exconnect.environment import Environment
-from exconnect.errors import ConfigurationError
+from exconnect.errors import ConfigurationError, TransportError
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry
 from exconnect.model.health import Health, LimitUse, PartHealth
@@ -200,7 +200,16 @@ class Venue:
             UnknownSymbol: with suggestions.
         """
         deadline = self.env.now() + timeout
-        return self.host.instruments.find(symbol, lambda names: self.listing(names, deadline - self.env.now()))
+
+        def load(names: tuple[str, ...]) -> object:
+            return self.listing(names, deadline - self.env.now())
+
+        try:
+            return self.host.instruments.find(symbol, load, timeout)
+        except TransportError as error:
+            # The caller asked for something else, and does not know that this comes first.
+            text = f"{symbol} has to be looked up first, and that failed: {error.message}"
+            raise TransportError(text, error.details) from None
 
     def listing(self, exchange_symbols: tuple[str, ...], timeout: float) -> Listing:
         """What the exchange lists now; its limits are learnt from it."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from exconnect.mock import MockExchange
 from exconnect.mock.fixed import scaled
 
 
@@ -111,11 +112,29 @@ def test_lag_hides_what_is_newer(core):
         {"name": "reset", "at": "sometimes"},
         {"name": "gap", "on": "place_order"},
         {"name": "lag", "on": "book"},
+        {"name": "cross", "on": "trade"},
+        {"name": "silence", "on": "book"},
+        {"name": "gap", "on": "book", "symbol": "BTCUSDT"},
     ],
 )
 def test_wrong_faults(core, arguments):
     with pytest.raises(ValueError, match="one of"):
         core.faults.add(**arguments)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit"])
+def test_an_operation_that_does_not_exist_would_never_be_met(exchange):
+    mock = MockExchange(exchange)
+    with pytest.raises(ValueError, match=r"on='place_ordr': one of \*, amend_order, .*, place_order"):
+        mock.faults.add("reset", on="place_ordr")
+    for operation in ("place_order", "cancel_order", "fetch_tickers", "fetch_order", "fetch_time"):
+        mock.faults.add("reset", on=operation)
+
+
+@pytest.mark.parametrize("argument, value", [("after", -1), ("times", 0), ("count", 0), ("seconds", -0.5)])
+def test_numbers_with_which_a_fault_would_do_nothing(core, argument, value):
+    with pytest.raises(ValueError, match=f"{argument}={value}: not below"):
+        core.faults.add("gap", **{argument: value})
 
 
 def feed(core, *names):

@@ -34,7 +34,7 @@ TABLE = [
     (place(*BUY, "1", price=60000.1), InvalidType,
      'price must not be a float, which has already lost digits: write price="60000.1"'),
     (place(*BUY, True, price="1"), InvalidType,
-     'quantity must be Decimal, str or int, not bool: write quantity="60000.1"'),
+     'quantity must be Decimal, str or int, not bool: write quantity="0.01"'),
     (place(*BUY, "1", price="60,000"), InvalidArgument,
      "price='60,000' is not an amount: write digits with a point, like price=\"60000.1\""),
     (place(*BUY, "1_0", price="1"), InvalidArgument,

@@ -1,6 +1,8 @@
 """What is listed: kept for an hour, loaded when it is missing, and suggestions for what is not there."""
 
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -36,11 +38,11 @@ def make(symbol):
 class Listing:
     """An exchange that lists some symbols, and is asked."""
 
-    def __init__(self, *symbols):
+    def __init__(self, *symbols, env=None):
         self.listed = {each.exchange_symbol: each for each in map(make, symbols)}
         self.asked = []
         self.failure = None
-        self.env = Held()
+        self.env = env or Held()
         self.instruments = Instruments("binance", self.env, self.parse)
 
     @staticmethod
@@ -172,3 +174,98 @@ def test_a_symbol_is_text(listing, symbol):
     with pytest.raises(InvalidType, match=f"symbol must be text like 'BTC/USDT', not {type(symbol).__name__}"):
         listing.find(symbol)
     assert listing.asked == []
+
+
+# ---------------------------------------------------------------- many threads
+
+
+class Waits(Environment):
+    """Real time, and a semaphore that is released by each thread that is about to wait."""
+
+    def __init__(self):
+        self.waiting = threading.Semaphore(0)
+
+    def wait_for(self, condition, ready, timeout):
+        self.waiting.release()
+        return super().wait_for(condition, ready, timeout)
+
+
+class Threads:
+    """Calls, each in a thread of its own; `ended` is what they gave or raised."""
+
+    def __init__(self, count, call):
+        self.ended = []
+        self._threads = [threading.Thread(target=self._run, args=(call,)) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, call):
+        try:
+            self.ended.append(call())
+        except BaseException as error:  # noqa: BLE001 - to be looked at
+            self.ended.append(error)
+
+    def join(self):
+        for thread in self._threads:
+            thread.join()
+        return self.ended
+
+
+@pytest.fixture
+def shared():
+    return Listing("BTC/USDT", "ETH/USDT", env=Waits())
+
+
+def test_threads_that_need_the_same_load_share_it(shared):
+    others = []
+
+    def load(names):
+        if not others:
+            others.append(Threads(15, lambda: shared.instruments.find("BTC/USDT", shared.load, 10)))
+            assert all(shared.env.waiting.acquire(timeout=10) for _ in range(15))
+        shared.load(names)
+
+    assert shared.instruments.find("BTC/USDT", load, 10) == make("BTC/USDT")
+    assert others[0].join() == [make("BTC/USDT")] * 15
+    assert shared.asked == [("BTCUSDT",)]
+
+
+def test_the_search_for_suggestions_is_shared_too(shared):
+    others = []
+
+    def load(names):
+        if names == () and not others:
+            others.append(Threads(3, lambda: shared.instruments.find("BTC/UST", shared.load, 10)))
+            assert all(shared.env.waiting.acquire(timeout=10) for _ in range(3))
+        shared.load(names)
+
+    with pytest.raises(UnknownSymbol):
+        shared.instruments.find("BTC/UST", load, 10)
+    assert [(type(error), error.suggestions[0]) for error in others[0].join()] == [(UnknownSymbol, "BTC/USDT")] * 3
+    assert shared.asked.count(()) == 1
+
+
+@pytest.mark.parametrize("failure", [TransportError("no network"), KeyboardInterrupt()])
+def test_a_shared_load_that_fails_fails_nobody_else(shared, failure):
+    others = []
+
+    def load(names):
+        others.append(Threads(2, lambda: shared.instruments.find("BTC/USDT", shared.load, 10)))
+        assert all(shared.env.waiting.acquire(timeout=10) for _ in range(2))
+        raise failure
+
+    with suppress(type(failure)):
+        shared.instruments.find("BTC/USDT", load, 10)
+    assert others[0].join() == [make("BTC/USDT")] * 2
+    assert set(shared.asked) == {("BTCUSDT",)}
+
+
+def test_who_waits_for_another_threads_load_waits_no_longer_than_it_may(shared):
+    def load(names):
+        (error,) = Threads(1, lambda: shared.instruments.find("BTC/USDT", shared.load, 0.01)).join()
+        assert isinstance(error, TransportError)
+        assert "another thread is still loading" in error.message
+        shared.load(names)
+
+    assert shared.instruments.find("BTC/USDT", load, 10) == make("BTC/USDT")
+    assert shared.asked == [("BTCUSDT",)]

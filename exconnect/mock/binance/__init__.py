@@ -13,7 +13,7 @@ from exconnect.mock.limits import Window
 from exconnect.mock.steps import Reset, SocketRules
 from exconnect.mock.world import World
 
-from .rest import CONNECTIONS, Rest
+from .rest import CONNECTIONS, OPERATIONS, Rest
 from .session import MarketSession
 from .streams import Hub
 from .wsapi import PrivateSession
@@ -51,6 +51,7 @@ class Binance:
         self.hub = Hub(self.world, self.world.started_ms)
         self.rest = Rest(self.world, self.keys, self.advance, self.limits)
         self.front = Front(self.world, self.rest)
+        self.faults.operations, self.faults.symbols = OPERATIONS, frozenset(self.setup.symbols)
         self._attempts = Window(*CONNECTIONS)
 
     def advance(self, now_ms: int) -> None:

@@ -29,6 +29,7 @@ ENDPOINTS = {
     (endpoint.method, endpoint.path): endpoint
     for endpoint in (*market_data.ENDPOINTS, *trading.ENDPOINTS, *account.ENDPOINTS)
 }
+OPERATIONS = frozenset({endpoint.operation for endpoint in ENDPOINTS.values()} | {"fetch_tickers"})
 DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {"request_weight": (6000, 60), "orders": (100, 10)}
 RAW_REQUESTS = (300_000, 300)
 CONNECTIONS = (300, 300)

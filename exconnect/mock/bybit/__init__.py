@@ -21,7 +21,7 @@ from .auth import KEY_LENGTH, KINDS
 from .intake import Intake
 from .orderentry import OrderEntrySession
 from .private import PrivateSession
-from .rest import Rest
+from .rest import OPERATIONS, Rest
 from .session import MarketSession
 from .streams import Hub
 
@@ -75,6 +75,7 @@ class Bybit:
         self.answers = Later(ANSWER_MS)
         self.rest = Rest(self.world, self.intake, self.hub, self.keys, self.advance, self.limits)
         self.front = Front(self.world, self.rest)
+        self.faults.operations, self.faults.symbols = OPERATIONS, frozenset(self.setup.symbols)
         self._attempts = Rolling(*CONNECTIONS)
 
     def advance(self, now_ms: int) -> None:

@@ -31,6 +31,9 @@ ENDPOINTS = {
     (endpoint.method, endpoint.path): endpoint
     for endpoint in (*market_data.ENDPOINTS, *trading.ENDPOINTS, *account.ENDPOINTS)
 }
+OPERATIONS = frozenset(
+    {endpoint.operation for endpoint in ENDPOINTS.values()} | {"fetch_tickers", "fetch_order", "fetch_orders"}
+)
 IP_LIMIT = (600, 5)
 BAN_MS = 600_000
 NAMES = frozenset({"ip", "orders"})
