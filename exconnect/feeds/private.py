@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectError, StreamError, TransportError
 from exconnect.feeds.connection import Connection, Supply
-from exconnect.feeds.delivered import Delivered, key_of
+from exconnect.feeds.delivered import Delivered, Key, key_of
 from exconnect.feeds.echoes import Echoes
 from exconnect.model.enums import Source, StreamStatus
 from exconnect.model.events import GapClosed
@@ -138,6 +138,7 @@ class PrivateFeed(Connection):
         self._walk_at = self._audit_at = 0.0
         self._looks: deque[float] = deque()
         self._failures = self._incomplete = self._clock_failures = 0
+        self._lacking: dict[Key, float] = {}  # orders of which not all is known, and until when that may come by itself
         self._echoes = Echoes(venue.env)
         self._take |= {
             Acked: self._ack,
@@ -211,6 +212,7 @@ class PrivateFeed(Connection):
     # ------------------------------------------------------------ what the exchange says of the connection
 
     def _ack(self, event: Acked) -> None:
+        self._ask_at = self._env.now()  # what a login was waited for with can leave
         self._acked = self._acked | event.topics
         if self._acked >= _TOPICS and not self._is_walking:
             self._clock_failures = 0
@@ -275,9 +277,16 @@ class PrivateFeed(Connection):
         fills = () if fill is None else (fill,)
         merged = self._records.order(replace(event.order, symbol=symbol, fills=fills))
         self._echoes.heard(key_of(merged), event.order)
-        if merged.filled_quantity and not merged.fills_complete:
-            self._walk_at = min(self._walk_at, self._env.now() + _INCOMPLETE_S)
+        self._note_incomplete(merged)
         return merged, None if fill is None else replace(fill, client_order_id=merged.client_order_id)
+
+    def _note_incomplete(self, order: Order) -> None:
+        """An exchange may tell of an order and of its fills apart, in either order: the rest has a moment to come."""
+        key = key_of(order)
+        if _has_terms(order) and (order.fills_complete or not order.filled_quantity):
+            self._lacking.pop(key, None)
+        else:
+            self._lacking.setdefault(key, self._env.now() + _INCOMPLETE_S)
 
     def _hold(self, event: OrderChanged | BalancesChanged) -> None:
         held = self._held
@@ -301,7 +310,7 @@ class PrivateFeed(Connection):
         if fill is not None and self._delivered.fill(fill):
             self._records.filled(fill)
             self._tell("fill", fill.symbol, fill)
-        if self._delivered.order(order):
+        if _has_terms(order) and self._delivered.order(order):
             self._tell("order", order.symbol, order)
 
     def _hand_out_balances(self, balances: Iterable[Balance]) -> None:
@@ -323,7 +332,7 @@ class PrivateFeed(Connection):
         if self._acked >= _TOPICS and not self._is_walking:
             if self.status is StreamStatus.LIVE and now >= self._audit_at:
                 self._audit(now)
-            if now >= self._walk_at:
+            if now >= min((self._walk_at, *self._lacking.values())):
                 self._walk()
         missing = self._echoes.missing(now) if self.status is StreamStatus.LIVE else None
         if missing is not None:
@@ -339,6 +348,7 @@ class PrivateFeed(Connection):
 
     def _walk(self) -> None:
         self._is_walking = True
+        self._lacking.clear()  # the walk looks for what orders lack, and plans the next if it does not find it
         unknown, self._unknown_symbols = self._unknown_symbols, set()
         self._venue.jobs("orders").submit(partial(self._fetch, self._generation, unknown))
 
@@ -460,6 +470,11 @@ class PrivateFeed(Connection):
             self._walked_ms = self._walked_ms or self._since_ms
             pause = _INCOMPLETE_S * self._incomplete
         self._walk_at = now + (min(pause, _UNDERWAY_S) if self._is_underway else pause)
+
+
+def _has_terms(order: Order) -> bool:
+    """Whether it is known what was ordered; a fill alone does not say."""
+    return order.quantity is not None or order.quote_quantity is not None
 
 
 def _place(fill: Fill) -> tuple[str, str]:

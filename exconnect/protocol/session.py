@@ -59,7 +59,7 @@ class BookUpdate(NamedTuple):
 
 
 class Acked(Struct, frozen=True):
-    """The exchange confirmed these subscriptions."""
+    """The exchange confirmed these subscriptions; none of them: it has let us in, and they can be asked for."""
 
     topics: frozenset[Topic]
 

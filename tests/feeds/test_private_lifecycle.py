@@ -9,7 +9,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from toy import BTC, Seen
+from seen import Seen
+from toy import BTC
 
 from exconnect.client import Client
 from exconnect.errors import ForkedStream, StreamError

@@ -7,7 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from toy import BTC, ETH, Seen
+from seen import Seen
+from toy import BTC, ETH
 
 from exconnect.environment import Environment
 from exconnect.errors import StreamError

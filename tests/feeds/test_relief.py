@@ -6,7 +6,8 @@ import threading
 
 import msgspec
 import pytest
-from toy import BTC, ETH, SPOT, Seen, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
+from seen import Seen
+from toy import BTC, ETH, SPOT, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
 
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap

@@ -6,7 +6,8 @@ import logging
 import threading
 
 import pytest
-from toy import BTC, ETH, Seen, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
+from seen import Seen
+from toy import BTC, ETH, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
 
 from exconnect.errors import BookNotReady, InvalidArgument, RateLimited, StaleStream, TransportError
 from exconnect.model.enums import StreamStatus

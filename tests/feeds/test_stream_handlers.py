@@ -7,7 +7,8 @@ import logging
 import threading
 
 import pytest
-from toy import BTC, ETH, Seen, whole
+from seen import Seen
+from toy import BTC, ETH, whole
 
 from exconnect.errors import ClientClosed, InvalidArgument, InvalidType, NotSupported
 from exconnect.model.enums import Policy

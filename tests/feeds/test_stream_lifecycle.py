@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import pytest
-from toy import BTC, Seen, ToyServer, ToyVenue
+from seen import Seen
+from toy import BTC, ToyServer, ToyVenue
 
 from exconnect.errors import ForkedStream, InvalidArgument, StreamError
 from exconnect.model.enums import StreamStatus

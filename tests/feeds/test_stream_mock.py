@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from toy import BTC, ETH, Seen
+from seen import Seen
+from toy import BTC, ETH
 
 from exconnect.client import Client
 from exconnect.mock import MockExchange

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exconnect.exchanges.bybit import auth, errors, markets, rest
 from exconnect.exchanges.bybit.book import SpotSequencer
-from exconnect.exchanges.bybit.stream import MarketSession
+from exconnect.exchanges.bybit.stream import MarketSession, UserSession
 from exconnect.protocol.exchange import Exchange
 
 EXCHANGE = Exchange(
@@ -24,5 +24,6 @@ EXCHANGE = Exchange(
     session=MarketSession,
     sequencer=lambda _market: SpotSequencer(),
     parse_symbol=markets.parse_symbol,
+    private=UserSession,
     batch=rest,
 )

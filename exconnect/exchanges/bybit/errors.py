@@ -8,6 +8,7 @@ without the exchange's JSON, leaves open whether a call that changes something w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -209,6 +210,25 @@ def of_item(outcome: wire.Outcome) -> Failure:
     kind_of_error, kind = _meaning(outcome.code, outcome.msg)
     text = outcome.msg[:_SHOWN] or f"error {outcome.code}"
     return Failure(kind, kind_of_error(text, {"exchange": "bybit", "code": outcome.code}))
+
+
+# A socket tells why it lets nobody in by words alone, and by few: what is wrong with the time reads like this.
+_TOO_LATE = "params error"
+_ABOUT_KEYS = re.compile(r"key|sign|permission|auth|expired|\bip\b", re.IGNORECASE)
+_ABOUT_RIGHTS = re.compile(r"permission|\bip\b", re.IGNORECASE)
+
+
+def of_login(code: Any, text: str) -> Failure:
+    """Why a socket did not let us in. What sounds like neither the time nor the key will pass."""
+    if isinstance(code, int) and code in _CODES:
+        kind_of_error, kind = _CODES[code]
+    elif text.strip().lower() == _TOO_LATE:
+        kind_of_error, kind = _CLOCK
+    elif _ABOUT_KEYS.search(text):
+        kind_of_error, kind = _RIGHTS if _ABOUT_RIGHTS.search(text) else _KEY
+    else:
+        kind_of_error, kind = _OPEN
+    return Failure(kind, kind_of_error(text[:_SHOWN], {"exchange": "bybit", "code": code}))
 
 
 _REASONS: dict[str, type[OrderRejected]] = {

@@ -47,6 +47,7 @@ SPOT = Market(
     intervals=frozenset(INTERVALS),
     book_topics=BOOK_TOPICS,
     max_topics=500,  # their names must not be longer than 21,000 characters together
+    private_path="/v5/private",
 )
 MARKETS: Mapping[MarketType, Market] = MappingProxyType({MarketType.SPOT: SPOT})
 

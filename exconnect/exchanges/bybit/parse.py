@@ -27,7 +27,7 @@ from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, number_e, plain
 from exconnect.protocol.call import Failure
 from exconnect.protocol.exchange import KeyPermissions, Listing
-from exconnect.protocol.session import BookUpdate
+from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged
 
 T = TypeVar("T")
 
@@ -255,19 +255,27 @@ def _candle(
 
 
 def balances(result: Any) -> Balances:
-    """`wallet-balance`: what is held; coins with nothing in them are left out.
+    """`wallet-balance`: what is held; coins with nothing in them are left out."""
+    found = _coins(wire.read(wire.Rows, result).rows)
+    held = (each for each in found if each.locked or nonzero(each.raw.get("walletBalance")))
+    return Balances(NAME, {balance.asset: balance for balance in held})
 
-    Free is what is neither borrowed, locked in orders nor a bonus; the exchange has no ready field for it.
-    """
-    found: dict[str, Balance] = {}
-    for wallet in wire.read(wire.Rows, result).rows:
+
+def wallet_event(rows: Sequence[Any], time_ms: int) -> BalancesChanged:
+    """A message of `wallet`: the coins that have changed, those with nothing left in them too."""
+    return BalancesChanged(_coins(rows), time_ms)
+
+
+def _coins(wallets: Sequence[Any]) -> list[Balance]:
+    """Free is what is neither borrowed, locked in orders nor a bonus; the exchange has no ready field for it."""
+    found: list[Balance] = []
+    for wallet in wallets:
         for raw in wire.read(wire.Wallet, wallet).coin:
             row = wire.read(wire.Coin, raw)
             held, locked = optional(row.wallet_balance) or ZERO, optional(row.locked) or ZERO
             free = held - locked - (optional(row.spot_borrow) or ZERO) - (optional(row.bonus) or ZERO)
-            if held or locked:
-                found[row.coin] = Balance(exchange=NAME, asset=row.coin, free=max(free, ZERO), locked=locked, raw=raw)
-    return Balances(NAME, found)
+            found.append(Balance(exchange=NAME, asset=row.coin, free=max(free, ZERO), locked=locked, raw=raw))
+    return found
 
 
 def fees(result: Any, instrument: Instrument) -> Fees:
@@ -338,8 +346,14 @@ def acknowledged(raw: Any, symbol: str, time_ms: int | None) -> Order:
     )
 
 
+def order_event(raw: Any) -> OrderChanged:
+    """A row of `order`; which fill did it is said elsewhere."""
+    told = order(raw, wire.read(wire.Order, raw).symbol)
+    return OrderChanged(replace(told, source=Source.STREAM))
+
+
 def order(raw: Any, symbol: str) -> Order:
-    """An order as the queries tell it."""
+    """An order as the queries and the stream tell it."""
     row = wire.read(wire.Order, raw)
     kind, filled, paid = _kind(row), optional(row.cum_exec_qty) or ZERO, optional(row.cum_exec_value) or ZERO
     is_quote, quantity = _is_in_quote(row), nonzero(row.qty)
@@ -423,8 +437,37 @@ def _order_status(row: wire.Order, filled: Decimal) -> OrderStatus:
     return OrderStatus.REJECTED if is_refused and not filled else OrderStatus.CANCELED
 
 
+# What is no trade, though it comes among the executions. A word that we do not know counts as one: a fill that is told
+# of for nothing does less harm than one that is lost.
+_NO_TRADES = frozenset({"Funding", "CorporateAction"})
+
+
+def is_trade(raw: Any) -> bool:
+    """Whether an execution is a fill of an order."""
+    return wire.read(wire.Execution, raw).exec_type not in _NO_TRADES
+
+
+def fill_event(raw: Any, received_at: datetime) -> OrderChanged:
+    """A row of `execution`: a fill, and no more of its order than which one it is."""
+    row = wire.read(wire.Execution, raw)
+    made = replace(fill(raw, row.symbol), source=Source.STREAM, received_at=received_at)
+    known = Order(
+        exchange=NAME,
+        client_order_id=row.order_link_id,
+        order_id=row.order_id,
+        symbol=row.symbol,
+        side=made.side,
+        type=OrderType.UNKNOWN,
+        status=OrderStatus.ACCEPTED,
+        updated_at=made.time,
+        source=Source.STREAM,
+        raw=raw,
+    )
+    return OrderChanged(known, made)
+
+
 def fill(raw: Any, symbol: str) -> Fill:
-    """A row of `execution/list`."""
+    """A row of `execution/list`, or of `execution`."""
     row = wire.read(wire.Execution, raw)
     return Fill(
         exchange=NAME,

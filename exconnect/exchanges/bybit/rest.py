@@ -424,7 +424,7 @@ def fetch_fills(instrument: Instrument, where: Where, *, order_id: str | None, l
 
     def decode(reply: wire.Reply) -> Page[Fill]:
         rows, cursor = _rows(reply, limit)
-        fills = [parse.fill(row, instrument.symbol) for row in rows if row.get("execType", "Trade") != "Funding"]
+        fills = [parse.fill(row, instrument.symbol) for row in rows if parse.is_trade(row)]
         fills.sort(key=lambda fill: rank(mark_item(fill)))
         is_whole = cursor is None or (start is None and order_id is None)
         base = {"start": start, "end": where.get("end")}

@@ -1,4 +1,4 @@
-"""One connection to the public topics: subscriptions in acknowledged chunks, a ping in time, and what the frames mean.
+"""One connection to the public topics (subscriptions in acknowledged chunks, a ping in time), or to one account's.
 
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """
@@ -15,10 +15,22 @@ from typing import Any
 from msgspec import Struct
 
 from exconnect.errors import MalformedMessage
-from exconnect.exchanges.bybit import parse, wire
-from exconnect.exchanges.bybit.markets import BOOK_TOPICS, INTERVALS, NAME
+from exconnect.exchanges.bybit import auth, errors, parse, wire
+from exconnect.exchanges.bybit.markets import BOOK_TOPICS, CATEGORY, INTERVALS, NAME
+from exconnect.protocol.call import FailureKind
 from exconnect.protocol.exchange import Market
-from exconnect.protocol.session import Acked, BookUpdate, Event, Refused, Topic, Unknown
+from exconnect.protocol.session import (
+    Acked,
+    BookUpdate,
+    ClockOff,
+    Closing,
+    Denied,
+    Event,
+    Refused,
+    Topic,
+    Unknown,
+)
+from exconnect.protocol.signing import Signer
 
 _CHUNK = 10  # topics in one request
 _CHUNK_TEXT = 20_000  # characters of them; the exchange takes 21,000
@@ -61,27 +73,80 @@ class _Asked(Struct, frozen=True):
     until: float
 
 
+class _Asking:
+    """The requests of one connection that wait for their answers, in the order in which they left, and its pings."""
+
+    def __init__(self, now: float) -> None:
+        self.open: dict[str, _Asked] = {}
+        self.ping_at = now + _PING_SECONDS
+        self._last_id = 0
+        self._pinged_at: float | None = None  # when the ping left that is not answered yet
+
+    def request(self, op: str, args: Sequence[Any], now: float, names: tuple[str, ...] = ()) -> str:
+        """A frame that must be answered."""
+        frame = self._frame({"op": op, "args": args})
+        self.open[str(self._last_id)] = _Asked(op, names, now + _ACK_SECONDS)
+        return frame
+
+    def pings(self, now: float) -> list[str]:
+        """A ping, if it is time."""
+        if now < self.ping_at:
+            return []
+        self.ping_at = now + _PING_SECONDS
+        self._pinged_at = now if self._pinged_at is None else self._pinged_at
+        return [self._frame({"op": "ping"})]
+
+    def _frame(self, content: dict[str, Any]) -> str:
+        self._last_id += 1
+        return json.dumps({"req_id": str(self._last_id), **content}, separators=(",", ":"))
+
+    def busy(self, op: str | None = None) -> set[str]:
+        """Topics that are under way, to be subscribed or not, or by one of the two."""
+        return {name for asked in self.open.values() if op in (None, asked.op) for name in asked.names}
+
+    def is_pong(self, message: dict[str, Any]) -> bool:
+        """Whether a message answers a ping, in one of the shapes that there are."""
+        if message.get("op") != "pong" and message.get("ret_msg") != "pong":
+            return False
+        self._pinged_at = None
+        return True
+
+    def answered(self, message: dict[str, Any]) -> _Asked | None:
+        """The request that a message answers; it may lack the id of it."""
+        key = message.get("req_id")
+        if key in (None, ""):  # answers come in order: it can only be the oldest
+            op = message.get("op")
+            key = next((known for known, asked in self.open.items() if op in ("", None, asked.op)), "")
+        return self.open.pop(str(key), None)
+
+    def overdue(self, now: float) -> str | None:
+        """What has not been answered in time."""
+        late = next((asked.op for asked in self.open.values() if now > asked.until), None)
+        if late is not None:
+            return f"no answer to {late} within {_ACK_SECONDS:g} s"
+        if self._pinged_at is not None and now - self._pinged_at > _PONG_SECONDS:
+            return f"no answer to a ping within {_PONG_SECONDS:g} s"
+        return None
+
+
 class MarketSession:
     """The conversation on `/v5/public/spot`. All is state of one connection; `want` alone outlives a reconnect."""
 
     def __init__(self, market: Market) -> None:
         self._path = market.stream_path
         self._topics: dict[str, Topic] = {}  # wanted, by name
-        self._last_id = 0
         self._forget(0.0)
 
     def _forget(self, now: float) -> None:
         self._canary: str | None = None
         self._subscribed: set[str] = set()
         self._refused: set[str] = set()
-        self._asked: dict[str, _Asked] = {}
+        self._asking = _Asking(now)
         self._again: deque[tuple[str, ...]] = deque()  # what is left of refused chunks
         self._orders: dict[str, tuple[int, int]] = {}  # by book topic: last id and cross sequence
         self._sung: int | None = None  # the canary's last id
         self._sings = False
         self._heard = now
-        self._ping_at = now + _PING_SECONDS
-        self._pinged_at: float | None = None  # when the ping left that is not answered yet
 
     def route(self) -> str:
         """Path to connect to."""
@@ -96,38 +161,28 @@ class MarketSession:
         """The whole set of subscriptions from now on; those of them that are confirmed already."""
         self._topics = {topic_name(topic): topic for topic in topics}
         self._refused &= self._topics.keys()
-        leaving = {name for asked in self._asked.values() if asked.op == _UNSUBSCRIBE for name in asked.names}
-        return self._wanted_among(self._subscribed - leaving)
+        return self._wanted_among(self._subscribed - self._asking.busy(_UNSUBSCRIBE))
 
     # ---- sending ----------------------------------------------------------------------------------------------------
 
     def due(self, now: float, at: int) -> tuple[list[str], float]:
         """Frames to send now, and when to ask again."""
-        frames = self._requests(now)
-        if now >= self._ping_at:
-            self._ping_at = now + _PING_SECONDS
-            self._pinged_at = now if self._pinged_at is None else self._pinged_at
-            frames.append(self._frame({"op": "ping"}))
-        return frames, min(now + _IDLE_SECONDS, self._ping_at)
+        frames = self._requests(now) + self._asking.pings(now)
+        return frames, min(now + _IDLE_SECONDS, self._asking.ping_at)
 
     def _requests(self, now: float) -> list[str]:
         frames = []
         while (chunk := self._next_chunk()) is not None:
             op, names = chunk
-            frames.append(self._frame({"op": op, "args": names}))
-            self._asked[str(self._last_id)] = _Asked(op, names, now + _ACK_SECONDS)
+            frames.append(self._asking.request(op, names, now, names))
         return frames
-
-    def _frame(self, content: dict[str, Any]) -> str:
-        self._last_id += 1
-        return json.dumps({"req_id": str(self._last_id), **content}, separators=(",", ":"))
 
     def _next_chunk(self) -> tuple[str, tuple[str, ...]] | None:
         """What to ask for next; names that are under way are left alone until their answer is there."""
         if self._again:
             return _SUBSCRIBE, self._again.popleft()
         wanted = self._wanted()
-        busy = {name for asked in self._asked.values() for name in asked.names}
+        busy = self._asking.busy()
         surplus = self._subscribed - wanted - busy
         if surplus:
             return _UNSUBSCRIBE, _chunk(surplus)
@@ -153,10 +208,9 @@ class MarketSession:
         Silence means something only where the canary has been heard to repeat itself: a server on which it does not
         must not be left for it.
         """
-        if any(now > asked.until for asked in self._asked.values()):
-            return f"no answer to a subscription within {_ACK_SECONDS:g} s"
-        if self._pinged_at is not None and now - self._pinged_at > _PONG_SECONDS:
-            return f"no answer to a ping within {_PONG_SECONDS:g} s"
+        late = self._asking.overdue(now)
+        if late is not None:
+            return late
         if self._sings and now - self._heard > _SILENT_SECONDS:
             return f"no data for {_SILENT_SECONDS:g} s"
         if now - self._heard > _DEAD_SECONDS:
@@ -223,26 +277,16 @@ class MarketSession:
     # ---- answers ----------------------------------------------------------------------------------------------------
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
-        """An answer to a ping (in one of its two shapes) or to a request, which may lack the id of what it answers."""
-        op, words = message.get("op"), str(message.get("ret_msg", ""))
-        if op == "pong" or words == "pong":
-            self._pinged_at = None
+        if self._asking.is_pong(message):
             return _NOTHING
         if "success" not in message:
-            return (Unknown(str(op or ",".join(sorted(islice(map(str, message), 6))))),)
-        asked = self._asked.pop(self._key(message), None)
+            return (Unknown(_shape(message)),)
+        asked = self._asking.answered(message)
         if asked is None:
             return (Unknown("answer"),)
         if message["success"] is not True:
-            return self._refusal(asked, words)
+            return self._refusal(asked, str(message.get("ret_msg", "")))
         return self._confirmed(asked.op, asked.names)
-
-    def _key(self, message: dict[str, Any]) -> str:
-        key = message.get("req_id")
-        if key in (None, ""):  # answers come in order: it can only be the oldest
-            op = message.get("op")
-            return next((known for known, asked in self._asked.items() if op in ("", None, asked.op)), "")
-        return str(key)
 
     def _confirmed(self, op: str, names: Sequence[str]) -> Sequence[Event]:
         if op == _UNSUBSCRIBE:
@@ -295,6 +339,11 @@ def _chunk(names: set[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def _shape(message: dict[str, Any]) -> str:
+    """What to call a message that is no answer and has no topic."""
+    return str(message.get("op") or ",".join(sorted(islice(map(str, message), 6))))
+
+
 _KINDS = frozenset({"publicTrade", "tickers", "kline"})
 
 
@@ -307,3 +356,127 @@ def _made(topic: Topic, message: dict[str, Any], received_at: datetime) -> Seque
     if topic.kind == "trade":
         return [parse.trade_event(row, topic.symbol, received_at) for row in rows]
     return [parse.kline_event(row, topic.symbol, topic.interval, time_ms, received_at) for row in rows]
+
+
+# ---- one account's own events ---------------------------------------------------------------------------------------
+
+_LOGIN = "auth"
+_LOGIN_MS = 10_000  # for how long a login is valid: a second, as others have it, is too short for a slow line
+_ORDERS, _FILLS, _WALLET = f"order.{CATEGORY}", f"execution.{CATEGORY}", "wallet"
+_ACCOUNT = {"order": _ORDERS, "fill": _FILLS, "balance": _WALLET}
+# Whether a topic was asked for with its category or without, what comes may be called by either name.
+_WHOLE_TOPICS = {"order": _ORDERS, "execution": _FILLS}
+
+
+class UserSession:
+    """The conversation on `/v5/private`: logged in, then subscribed. What it carries has no numbers that show a gap.
+
+    https://bybit-exchange.github.io/docs/v5/websocket/private/order
+    """
+
+    def __init__(self, market: Market, signer: Signer) -> None:
+        self._path = market.private_path
+        self._signer = signer
+        self._topics: dict[str, Topic] = {}  # wanted, by name
+        self._forget(0.0)
+
+    def _forget(self, now: float) -> None:
+        self._asking = _Asking(now)
+        self._subscribed: set[str] = set()
+        self._is_let_in = self._waits_for_time = False
+
+    def route(self) -> str:
+        """Path to connect to."""
+        return self._path
+
+    def opened(self, now: float, at: int) -> list[str]:
+        """The connection is up; who we are is told when it is known what is wanted."""
+        self._forget(now)
+        return []
+
+    def want(self, topics: frozenset[Topic]) -> frozenset[Topic]:
+        """The whole set of subscriptions from now on; those of them that are confirmed already."""
+        self._topics = {_ACCOUNT[topic.kind]: topic for topic in topics}
+        self._waits_for_time = False
+        return frozenset(topic for name, topic in self._topics.items() if name in self._subscribed)
+
+    def due(self, now: float, at: int) -> tuple[list[str], float]:
+        """Frames to send now, and when to ask again; after an answer to the login it must be asked again at once."""
+        if not self._topics or self._waits_for_time:
+            frames = []
+        elif self._is_let_in:
+            missing = self._topics.keys() - self._subscribed - self._asking.busy()
+            # One by one: an answer to several tells of those that were refused in its words only.
+            frames = [self._asking.request(_SUBSCRIBE, [name], now, (name,)) for name in sorted(missing)]
+        else:
+            frames = self._login(now, at)
+        return frames + self._asking.pings(now), self._asking.ping_at
+
+    def _login(self, now: float, at: int) -> list[str]:
+        if self._asking.open:
+            return []
+        expires = at + _LOGIN_MS
+        return [self._asking.request(_LOGIN, [self._signer.key, expires, auth.sign_login(self._signer, expires)], now)]
+
+    def pinged(self, now: float) -> None:
+        """A ping says nothing about the account."""
+
+    def overdue(self, now: float) -> str | None:
+        """Why this connection must be given up, or None."""
+        return self._asking.overdue(now)
+
+    def receive(self, text: str, now: float, received_at: datetime) -> Sequence[Event]:
+        """What a frame means.
+
+        Raises:
+            MalformedMessage: it makes no sense.
+        """
+        message = wire.loads(text)
+        if not isinstance(message, dict):
+            raise wire.malformed("no object", text)
+        name = message.get("topic")
+        if isinstance(name, str):
+            return self._told(_WHOLE_TOPICS.get(name, name), message, received_at)
+        return self._answer(message)
+
+    def _told(self, name: str, message: dict[str, Any], received_at: datetime) -> Sequence[Event]:
+        """The faster form of executions is no record: it knows no fees, and not always whose order it was."""
+        if name not in (_ORDERS, _FILLS, _WALLET):
+            return (Unknown(name),)
+        frame = wire.read(wire.AccountFrame, message)
+        if name == _WALLET:
+            return (parse.wallet_event(frame.data, frame.creation_time),)
+        rows = [row for row in frame.data if row.get("category") in (CATEGORY, None)]
+        if name == _ORDERS:
+            return [parse.order_event(row) for row in rows]
+        return [parse.fill_event(row, received_at) for row in rows if parse.is_trade(row)]
+
+    def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
+        if self._asking.is_pong(message):
+            return _NOTHING
+        if "success" not in message and "retCode" not in message:
+            return (Unknown(_shape(message)),)
+        asked = self._asking.answered(message)
+        if asked is None:
+            return (Unknown("answer"),)
+        is_success = message.get("success") is True or message.get("retCode") == 0
+        topics = frozenset(topic for name, topic in self._topics.items() if name in asked.names)
+        words = str(message.get("ret_msg") or message.get("retMsg") or "refused")
+        if asked.op == _LOGIN:
+            return self._let_in() if is_success else self._turned_away(message.get("retCode"), words)
+        if not is_success and _ALREADY not in words:
+            return (Refused(topics, words),)
+        self._subscribed.update(asked.names)
+        return (Acked(topics),)
+
+    def _let_in(self) -> Sequence[Event]:
+        self._is_let_in = True
+        return (Acked(frozenset()),)
+
+    def _turned_away(self, code: Any, words: str) -> Sequence[Event]:
+        failure = errors.of_login(code, words)
+        if failure.kind is FailureKind.CLOCK:
+            self._waits_for_time = True
+            return (ClockOff(words),)
+        is_final = failure.kind in (FailureKind.AUTH, FailureKind.BUSINESS)
+        return (Denied(failure.error) if is_final else Closing(words),)

@@ -226,6 +226,13 @@ class Execution(Struct, rename="camel"):
     is_maker: bool | None = None
 
 
+class AccountFrame(Struct, rename="camel"):
+    """A message of a private topic; its rows are read one by one."""
+
+    creation_time: int
+    data: list[dict[str, Any]]
+
+
 class TradeEvent(Struct, gc=False):
     """One of the trades of `publicTrade.<symbol>`."""
 

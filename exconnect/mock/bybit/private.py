@@ -122,17 +122,19 @@ class PrivateSession:
             return
         for name in self._topics:
             if name in {"order", "order.spot"}:
-                for report in reports:
-                    self._order(name, report)
+                for report in reports:  # each step in a frame of its own
+                    for row in rows_of(name, self._world, [report]):
+                        self._of_orders(name, [row], report)
+            elif name in {"execution", "execution.spot"}:
+                self._of_orders(name, rows_of(name, self._world, reports), reports[-1])
             else:
                 self._event(name, rows_of(name, self._world, reports), now_ms)
 
-    def _order(self, name: str, report: Report) -> None:
-        """Each step in a frame of its own."""
-        for row in rows_of(name, self._world, [report]):
-            symbol = report.order.market.symbol
-            for sent, is_broken in self._disturber.apply("order", symbol, name, row):
-                self._event(name, [sent], report.time_ms, is_broken=is_broken)
+    def _of_orders(self, name: str, rows: list[Json], last: Report) -> None:
+        """What faults on `order` may disturb: both that an order went on, and that it was filled."""
+        if rows:
+            for sent, is_broken in self._disturber.apply("order", last.order.market.symbol, name, rows):
+                self._event(name, sent, last.time_ms, is_broken=is_broken)
 
     def _event(self, topic: str, rows: list[Json], now_ms: int, *, is_broken: bool = False) -> None:
         if not rows:

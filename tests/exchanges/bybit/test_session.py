@@ -227,7 +227,7 @@ def test_another_depth_is_another_topic(talk):
 def test_an_ack_must_come(talk):
     c = talk(TRADE)
     assert c.session.overdue(c.now + 10) is None
-    assert "subscription" in c.session.overdue(c.now + 11)
+    assert "subscribe" in c.session.overdue(c.now + 11)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Each fault does in this dialect what its name says."""
 
+import hashlib
+import hmac
 import json
 
 import pytest
@@ -144,18 +146,48 @@ def test_silence_loses_what_would_have_come(core):
 
 
 def test_order_messages_can_be_disturbed(core):
-    import hashlib
-    import hmac
+    messages = logged_on(core, "order")
+    core.faults.add("gap", on="order")
+    core.placed(price="60006")
+    assert [json.loads(text)["data"][0]["orderStatus"] for text in messages] == ["Filled"]
+    core.faults.add("silence", on="private", seconds=1)
+    core.placed(price="60006")
+    assert len(messages) == 1
 
+
+@pytest.mark.parametrize(
+    "fault, seen",
+    [
+        ("gap", [["0.2"]]),
+        ("duplicate", [["1"], ["1"], ["0.2"]]),
+        ("reorder", [["0.2"], ["1"]]),
+        ("malformed", [None, ["0.2"]]),
+    ],
+)
+def test_messages_of_fills_can_be_disturbed_as_those_of_orders(core, fault, seen):
+    messages = logged_on(core, "execution.spot")
+    core.faults.add(fault, on="order", symbol="BTC/USDT")
+    core.placed(price="60006", qty="1.2")
+    core.world.engine.execute("BTC/USDT", "sell", scaled("0.2"), 0, core.now)
+    core.world.settle()
+    assert [quantities(text) for text in messages] == seen
+
+
+def quantities(text):
+    """What a message of executions says was filled; None if it is broken."""
+    try:
+        return [row["execQty"] for row in json.loads(text)["data"]]
+    except ValueError:
+        return None
+
+
+def logged_on(core, *topics):
+    """What is told on a private socket of these topics from now on."""
     messages = []
     session = core.open("/v5/private", messages)
     expires = core.now + 5000
     signature = hmac.new(core.secret.encode(), f"GET/realtime{expires}".encode(), hashlib.sha256).hexdigest()
     core.say(session, op="auth", args=[core.key, expires, signature])
-    core.say(session, op="subscribe", args=["order"])
-    core.faults.add("gap", on="order")
-    core.placed(price="60006")
-    assert [json.loads(text)["data"][0]["orderStatus"] for text in messages[2:]] == ["Filled"]
-    core.faults.add("silence", on="private", seconds=1)
-    core.placed(price="60006")
-    assert len(messages) == 3
+    core.say(session, op="subscribe", args=list(topics))
+    messages.clear()
+    return messages

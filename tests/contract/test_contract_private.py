@@ -6,29 +6,18 @@ import threading
 from decimal import Decimal
 
 import pytest
-from toy import BTC, ETH, Seen
+from seen import Seen
 
 from exconnect.client import Client
 from exconnect.config import Credentials
 from exconnect.errors import AuthenticationError, ConfigurationError
-from exconnect.mock import MockExchange
 from exconnect.model.enums import OrderStatus, Source, StreamStatus
 from exconnect.model.events import GapClosed, HandlerFailed
 from exconnect.trading.orders import RANKS
 
 pytestmark = pytest.mark.network
 
-
-@pytest.fixture
-def mock():
-    with MockExchange("binance", seed=7, activity=0) as mock:
-        yield mock
-
-
-@pytest.fixture
-def client(mock):
-    with Client("binance", environment=mock) as client:
-        yield client
+BTC, ETH = "BTC/USDT", "ETH/USDT"
 
 
 @pytest.fixture
@@ -43,9 +32,18 @@ def live(stream):
     return stream
 
 
-def bought(client, quantity="0.01", price="59999"):
-    """An order that rests on top of the book."""
-    return client.place_order(BTC, "buy", quantity, price=price)
+def resting(client, quantity="0.01", price="59999"):
+    """An order on top of the book."""
+    order = client.orders.wait(client.place_order(BTC, "buy", quantity, price=price), until="accepted", timeout=10)
+    assert order.status is OrderStatus.NEW
+    return order
+
+
+def traded(client, symbol=BTC, side="buy", quantity="0.01"):
+    """An order that has taken from the book."""
+    order = client.orders.wait(client.place_order(symbol, side, quantity, type="market"), timeout=10)
+    assert order.status is OrderStatus.FILLED
+    return order
 
 
 def sold_to(mock, quantity, price="59999"):
@@ -88,7 +86,7 @@ def test_a_life_of_an_order(mock, client, stream):
     stream.on_fill(fills)
     stream.on_balance(balances)
     live(stream)
-    order = bought(client)
+    order = resting(client)
     sold_to(mock, "0.004")
     sold_to(mock, "0.006")
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
@@ -103,13 +101,13 @@ def test_a_life_of_an_order(mock, client, stream):
     balances.until(lambda items: {b.asset: (b.free, b.locked) for b in items} == {k: free[k] for k in ("BTC", "USDT")})
 
 
-def test_a_market_order_whose_reply_holds_its_fills(mock, client, stream):
+def test_an_order_with_several_fills_which_its_reply_may_tell_too(mock, client, stream):
     orders, fills = Seen(), Seen()
     stream.on_order(orders)
     stream.on_fill(fills)
     live(stream)
-    placed = client.place_order(BTC, "buy", "2.5", type="market")
-    assert len(placed.fills) == 3
+    traded(client, quantity="2.5")
+    assert len(truth(mock)) == 3
     all_there(mock, fills)
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
     assert never_back(orders.items)
@@ -120,7 +118,7 @@ def test_a_canceled_order_keeps_its_name(client, stream):
     orders = Seen()
     stream.on_order(orders)
     live(stream)
-    order = bought(client)
+    order = resting(client)
     client.cancel_order(order)
     orders.until(lambda items: items[-1].status is OrderStatus.CANCELED)
     assert {o.client_order_id for o in orders.items} == {order.client_order_id}
@@ -131,8 +129,8 @@ def test_an_order_of_somebody_else_on_the_account(mock, client, stream):
     stream.on_order(orders)
     stream.on_fill(fills)
     live(stream)
-    with Client("binance", environment=mock, account="other", journal=None) as other:
-        theirs = other.place_order(ETH, "buy", "1", type="market")
+    with Client(mock.exchange, environment=mock, account="other", journal=None) as other:
+        theirs = traded(other, ETH, quantity="1")
         fills.count(1)
         orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
     assert fills.items[0].symbol == ETH
@@ -141,8 +139,8 @@ def test_an_order_of_somebody_else_on_the_account(mock, client, stream):
 
 
 def test_what_happened_before_is_not_told(mock, client, stream):
-    client.place_order(BTC, "buy", "0.01", type="market")
-    resting = bought(client)
+    traded(client)
+    known = resting(client)
     orders, fills = Seen(), Seen()
     stream.on_order(orders)
     stream.on_fill(fills)
@@ -150,8 +148,8 @@ def test_what_happened_before_is_not_told(mock, client, stream):
     sold_to(mock, "0.01")
     fills.count(1)
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
-    assert {f.client_order_id for f in fills.items} == {resting.client_order_id}
-    assert {o.client_order_id for o in orders.items} == {resting.client_order_id}
+    assert {f.client_order_id for f in fills.items} == {known.client_order_id}
+    assert {o.client_order_id for o in orders.items} == {known.client_order_id}
 
 
 def test_what_happened_between_start_and_live(mock, client, stream):
@@ -159,8 +157,8 @@ def test_what_happened_between_start_and_live(mock, client, stream):
     stream.on_fill(fills)
     mock.faults.add("refuse", on="private", seconds=1.0)
     stream.start()
-    client.place_order(BTC, "buy", "0.01", type="market")
-    bought(client)
+    traded(client)
+    resting(client)
     sold_to(mock, "0.01")
     all_there(mock, fills)
     assert {f.source for f in fills.items} == {Source.REST}
@@ -175,8 +173,8 @@ def test_only_the_symbols_and_assets_that_were_named(mock, client, stream):
     stream.on_fill(btc, BTC)
     stream.on_balance(usdt, "USDT")
     live(stream)
-    client.place_order(ETH, "buy", "1", type="market")
-    client.place_order(BTC, "buy", "0.01", type="market")
+    traded(client, ETH, quantity="1")
+    traded(client)
     all_there(mock, everything)
     btc.count(1)
     usdt.count(2)
@@ -196,15 +194,15 @@ def test_the_connection_is_there_as_long_as_somebody_listens(mock, client):
         stream.on_fill(fills)
         assert stream.wait_live(10)
         assert mock.ledger.connections("private") == 1
-        client.place_order(BTC, "buy", "0.01", type="market")
+        traded(client)
         all_there(mock, fills)
         stream.off(fills)
         gone.until(lambda items: any(s.connection == "private" and s.status is StreamStatus.CLOSED for s in items))
         assert stream.wait_live(10)
-        client.place_order(BTC, "buy", "0.01", type="market")
+        traded(client)
         stream.on_fill(fills)
         assert stream.wait_live(10)
-        client.place_order(BTC, "buy", "0.01", type="market")
+        traded(client)
         fills.count(2)
         assert ids(fills.items) == [truth(mock)[0], truth(mock)[2]]
 
@@ -214,20 +212,20 @@ def test_off_for_one_symbol_of_the_whole_account(mock, client, stream):
     stream.on_fill(fills)
     live(stream)
     stream.off(fills, ETH)
-    client.place_order(ETH, "buy", "1", type="market")
-    client.place_order(BTC, "buy", "0.01", type="market")
+    traded(client, ETH, quantity="1")
+    traded(client)
     fills.count(1)
     assert {f.symbol for f in fills.items} == {BTC}
 
 
 def test_nobody_listens_without_a_key(mock):
-    with Client("binance", environment=mock.url) as client, pytest.raises(ConfigurationError, match="API_KEY"):
+    with Client(mock.exchange, environment=mock.url) as client, pytest.raises(ConfigurationError, match="API_KEY"):
         client.stream().on_fill(print)
 
 
 def test_a_key_that_is_refused_fails_the_stream(mock):
     wrong = Credentials("no-such-key", "no-such-secret")
-    with Client("binance", environment=mock.url, credentials=wrong) as client, client.stream() as stream:
+    with Client(mock.exchange, environment=mock.url, credentials=wrong) as client, client.stream() as stream:
         changes = Seen()
         stream.on_status(changes)
         stream.on_order(print)
@@ -240,19 +238,15 @@ def test_a_key_that_is_refused_fails_the_stream(mock):
 
 
 @pytest.mark.parametrize("offset", [-30.0, 30.0])
-def test_a_clock_that_is_off(offset):
-    with (
-        MockExchange("binance", seed=7, activity=0, clock_offset=offset) as mock,
-        Client("binance", environment=mock) as client,
-        client.stream() as stream,
-    ):
-        fills, changes = Seen(), Seen()
-        stream.on_fill(fills)
-        stream.on_status(changes)
-        live(stream)
-        client.place_order(BTC, "buy", "0.01", type="market")
-        all_there(mock, fills)
-        assert not any(change.status is StreamStatus.DOWN for change in changes.items)
+def test_a_clock_that_is_off(mock, client, stream, offset):
+    mock.clock_offset = offset
+    fills, changes = Seen(), Seen()
+    stream.on_fill(fills)
+    stream.on_status(changes)
+    live(stream)
+    traded(client)
+    all_there(mock, fills)
+    assert not any(change.status is StreamStatus.DOWN for change in changes.items)
 
 
 # ---- stores ---------------------------------------------------------------------------------------------------------
@@ -270,7 +264,7 @@ def test_the_store_is_at_least_as_new_as_what_a_handler_sees(mock, client, strea
     stream.on_order(orders)
     live(stream)
     for _ in range(5):
-        bought(client)
+        resting(client)
         sold_to(mock, "0.01")
     orders.until(lambda items: sum(o.status is OrderStatus.FILLED for o in items) == 5)
     assert older == []
@@ -279,7 +273,7 @@ def test_the_store_is_at_least_as_new_as_what_a_handler_sees(mock, client, strea
 def test_waiting_for_an_order_asks_seldom_while_the_stream_is_live(mock, client, stream):
     stream.on_fill(lambda fill: None)
     live(stream)
-    order = bought(client)
+    order = resting(client)
     before = len(mock.ledger.requests)
     timer = threading.Timer(1.0, sold_to, (mock, "0.01"))
     timer.start()
@@ -294,16 +288,16 @@ def test_risk_checks_see_the_balances(mock):
     def check(order, view):
         seen.append(dict(view.balances))
 
-    with Client("binance", environment=mock, risk=[check]) as client, client.stream() as stream:
-        client.place_order(BTC, "buy", "0.01", type="market")
+    with Client(mock.exchange, environment=mock, risk=[check]) as client, client.stream() as stream:
+        traded(client)
         assert seen.pop() == {}
         balances = Seen()
         stream.on_balance(balances)
         live(stream)
-        client.place_order(BTC, "buy", "0.01", type="market")
+        traded(client)
         assert seen[-1]["BTC"].free == Decimal("100.00999")
         balances.count(2)
-        client.place_order(BTC, "buy", "0.01", type="market")
+        traded(client)
         assert seen[-1]["BTC"].free == Decimal("100.01998")
 
 
@@ -318,7 +312,7 @@ def test_a_handler_that_fails_gets_the_next(mock, client, stream):
     stream.on_fill(fills)
     stream.on_notice(notices)
     live(stream)
-    client.place_order(BTC, "buy", "2.5", type="market")
+    traded(client, quantity="2.5")
     all_there(mock, fills)
     notices.until(lambda items: sum(isinstance(n, HandlerFailed) for n in items) == 3)
     assert stream.subscriptions[0].errors == 3
@@ -330,7 +324,7 @@ def test_what_waits_is_delivered_before_the_end(mock, client, stream):
     stream.on_fill(fills)
     stream.on_fill(others)
     live(stream)
-    client.place_order(BTC, "buy", "2.5", type="market")
+    traded(client, quantity="2.5")
     others.count(3)
     fills.count(1)
     assert stream.subscriptions[0].waiting == 2
@@ -348,12 +342,12 @@ def test_fills_while_the_socket_is_down(mock, client, stream):
     stream.on_fill(fills)
     stream.on_notice(notices)
     live(stream)
-    bought(client)
+    resting(client)
     orders.count(1)
     mock.faults.add("refuse", on="private", seconds=1.0)
     sold_to(mock, "0.004")
-    client.place_order(ETH, "sell", "1", type="market")
-    canceled = bought(client, price="59998")
+    traded(client, ETH, "sell", "1")
+    canceled = resting(client, price="59998")
     client.cancel_order(canceled)
     all_there(mock, fills)
     notices.until(lambda items: {n.kind for n in items if isinstance(n, GapClosed)} == {"fill", "order"})
@@ -376,7 +370,7 @@ def test_fills_between_the_acknowledgement_and_the_snapshot(mock, client, stream
     stream.on_fill(fills)
     stream.on_notice(notices)
     live(stream)
-    bought(client)
+    resting(client)
     orders.count(1)
     slow = mock.faults.add("delay", on="fetch_open_orders", seconds=1.0)
     mock.faults.add("disconnect", on="private")
@@ -396,7 +390,7 @@ def test_reads_that_lag_behind(mock, client, stream):
     stream.on_fill(fills)
     stream.on_order(orders)
     live(stream)
-    bought(client)
+    resting(client)
     orders.count(1)
     mock.faults.add("lag", on="fetch_fills", seconds=3.0)
     mock.faults.add("refuse", on="private", seconds=0.3)
@@ -411,7 +405,7 @@ def test_a_snapshot_that_fails_is_asked_for_again(mock, client, stream):
     failing = mock.faults.add("status", on="fetch_balances", times=4, status=400, code=-1100)
     stream.start()
     assert failing.wait(10)
-    client.place_order(BTC, "buy", "0.01", type="market")
+    traded(client)
     all_there(mock, fills)
     assert stream.wait_live(10)
 
@@ -422,10 +416,10 @@ def test_a_stream_that_falls_silent_is_noticed_by_the_replies(mock, client, stre
     stream.on_fill(fills)
     stream.on_status(changes)
     live(stream)
-    bought(client)
+    resting(client)
     orders.count(1)
     mock.faults.add("silence", on="private", seconds=8.0)
-    client.place_order(BTC, "buy", "0.01", type="market")
+    traded(client)
     all_there(mock, fills, 20.0)
     changes.until(lambda items: any(change.status is StreamStatus.SUSPECT for change in items))
 
@@ -436,15 +430,15 @@ def test_events_that_are_doubled_swapped_or_lost(mock, client, stream):
     stream.on_fill(fills)
     live(stream)
     mock.faults.add("duplicate", on="order", times=3)
-    bought(client)
+    resting(client)
     sold_to(mock, "0.005")
     sold_to(mock, "0.005")
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
     mock.faults.add("reorder", on="order")
-    bought(client)
+    resting(client)
     sold_to(mock, "0.01")
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED and len(items) >= 4)
-    bought(client)
+    resting(client)
     mock.faults.add("gap", on="order")
     sold_to(mock, "0.003")
     sold_to(mock, "0.007")
@@ -456,7 +450,7 @@ def test_an_event_that_makes_no_sense(mock, client, stream):
     fills = Seen()
     stream.on_fill(fills)
     live(stream)
-    bought(client)
+    resting(client)
     mock.faults.add("malformed", on="order")
     sold_to(mock, "0.01")
     all_there(mock, fills)
@@ -469,7 +463,7 @@ def test_events_before_the_reply(mock, client, stream):
     stream.on_fill(fills)
     live(stream)
     mock.faults.add("delay", on="place_order", seconds=0.5)
-    placed = client.place_order(BTC, "buy", "0.01", type="market")
+    placed = traded(client)
     all_there(mock, fills)
     assert never_back(orders.items)
     assert placed.status is OrderStatus.FILLED

@@ -6,8 +6,9 @@ import random
 from decimal import Decimal
 
 import pytest
-from toy import BTC, ETH, Seen
+from seen import Seen
 
+from exconnect import available
 from exconnect.client import Client
 from exconnect.errors import ExconnectError
 from exconnect.mock import MockExchange
@@ -15,7 +16,8 @@ from exconnect.trading.orders import RANKS
 
 pytestmark = pytest.mark.network
 
-SEEDS = range(6)
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+SEEDS = range(4)
 STEPS = 30
 
 
@@ -63,12 +65,13 @@ def act(mock, client, dice):
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("exchange", available())
 @pytest.mark.parametrize("seed", SEEDS)
-def test_exactly_once(seed):
+def test_exactly_once(exchange, seed):
     dice = random.Random(seed)
     with (
-        MockExchange("binance", seed=seed, activity=0) as mock,
-        Client("binance", environment=mock, timeout=5.0) as client,
+        MockExchange(exchange, seed=seed, activity=0) as mock,
+        Client(exchange, environment=mock, timeout=5.0) as client,
         client.stream(BTC, ETH) as stream,
     ):
         fills, orders = Seen(), Seen()
@@ -84,7 +87,7 @@ def test_exactly_once(seed):
             if dice.random() < 0.5:
                 stream.wait_live(1.0)  # so that things happen in every state of the connection
         mock.faults.clear()
-        client.place_order(BTC, "buy", "0.01", type="market")
+        client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=10)
         truth = sorted((fill.order_id, fill.id) for fill in mock.ledger.fills())
         fills.until(lambda items: len(items) >= len(truth), 60.0)
         assert stream.wait_live(30)
