@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from exconnect.errors import MalformedMessage
+from exconnect.feeds import audit
+from exconnect.feeds.audit import Audit
 from exconnect.protocol.book import BookBuilder, BookState, Change, Fault
+from exconnect.runtime.actor import NEVER
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,6 +42,12 @@ class Outlet(Protocol):
     def fetch_snapshot(self, instrument: Instrument, depth: int, generation: int, delay: float) -> None:
         """Ask the exchange in `delay` seconds; `load` or `failed` is called with what comes."""
 
+    def fetch_audit(self, instrument: Instrument, depth: int, generation: int) -> None:
+        """Ask the exchange for a snapshot now; `audit` or `unaudited` is called with what comes."""
+
+    def book_audited(self, symbol: str, *, is_right: bool) -> None:
+        """It was compared with what the exchange says."""
+
     def renew(self, symbol: str, delay: float) -> None:
         """Subscribe anew in `delay` seconds, where the stream itself begins with a snapshot."""
 
@@ -57,6 +66,8 @@ class _Entry:
         self.resynced_at: float | None = None
         self.stale = 0
         self.failures = 0
+        self.audit: Audit | None = None
+        self.audit_at = NEVER
 
     @property
     def is_valid(self) -> bool:
@@ -74,6 +85,7 @@ class Books:
         self._has_snapshots = exchange.sequencer(market).needs_snapshot
         self._lock = env.lock()
         self._entries: dict[str, _Entry] = {}
+        self._audit_at = 0.0
 
     def want(self, wanted: dict[str, tuple[Instrument, int]]) -> None:
         """These books, with so many levels a side, and no others."""
@@ -145,6 +157,7 @@ class Books:
         """None of them is valid any more; what is under way is of no use."""
         for symbol, entry in self._entries.items():
             entry.generation += 1
+            entry.audit = None
             entry.is_asking = False
             entry.stale = 0
             self._break(symbol, entry, Fault(reason))
@@ -171,6 +184,51 @@ class Books:
             # A whole book with a smaller id: valid as ever, but not to be compared with what came before it.
             self._broke(update.symbol, entry, Fault("the exchange counts anew", before + 1, update.last_id))
         self._settle(update.symbol, entry, change, was_valid=was_valid)
+        if entry.audit is not None:
+            self._follow(update.symbol, entry, goes_on=entry.audit.receive(update))
+
+    # ------------------------------------------------------------ audits
+
+    def tend(self, now: float) -> None:
+        """Begin an audit, if one is due."""
+        if not self._has_snapshots or now < self._audit_at:
+            return
+        for symbol, entry in self._entries.items():
+            if entry.is_valid and entry.audit_at == NEVER:
+                entry.audit_at = now + self._env.uniform(0.0, audit.EVERY_S)
+            elif entry.is_valid and entry.audit is None and not entry.is_asking and now >= entry.audit_at:
+                self._audit_at = now + audit.APART_S
+                entry.audit_at = now + audit.EVERY_S
+                entry.audit = Audit(self._builder(symbol, entry.depth))
+                self._outlet.fetch_audit(entry.instrument, self._market.book_depths[0], entry.generation)
+                return
+
+    def audit(self, symbol: str, generation: int, snapshot: BookUpdate) -> None:
+        """The snapshot for an audit is there."""
+        entry = self._entries.get(symbol)
+        if entry is not None and entry.audit is not None and entry.generation == generation:
+            self._follow(symbol, entry, goes_on=entry.audit.load(snapshot))
+
+    def unaudited(self, symbol: str) -> None:
+        """It cannot be had: the next audit will tell."""
+        entry = self._entries.get(symbol)
+        if entry is not None:
+            entry.audit = None
+
+    def _follow(self, symbol: str, entry: _Entry, *, goes_on: bool) -> None:
+        if not goes_on or not entry.is_valid or entry.audit is None:
+            entry.audit = None
+            return
+        with self._lock:
+            is_right = entry.audit.judge(entry.builder)
+        if is_right is None:
+            return
+        entry.audit = None
+        self._outlet.book_audited(symbol, is_right=is_right)
+        if not is_right:
+            self.broken(symbol, "an audit found it different from the exchange's")
+
+    # ------------------------------------------------------------ what breaks it
 
     def broken(self, symbol: str, reason: str) -> None:
         """A message of this book was lost or made no sense."""

@@ -156,6 +156,7 @@ class Feed(Connection):
     def _tend(self, now: float) -> None:
         if now >= self._relief_at:
             self._relief.relieve(self)
+        self._books.tend(now)
 
     def _closing(self, event: Closing) -> None:
         """There is still time for another connection to relieve this one, unless it may not be made at once."""
@@ -373,6 +374,25 @@ class Feed(Connection):
             self._do(partial(self._books.failed, symbol, generation, wait))
         else:
             self._do(partial(self._books.load, symbol, generation, snapshot, depth))
+
+    def fetch_audit(self, instrument: Instrument, depth: int, generation: int) -> None:
+        """On the venue's errand thread; what comes is worked off in this one."""
+        self._venue.jobs("market").submit(partial(self._fetch_audit, instrument, depth, generation))
+
+    def _fetch_audit(self, instrument: Instrument, depth: int, generation: int) -> None:
+        symbol = instrument.symbol
+        try:
+            snapshot = self._venue.call(self._venue.exchange.rest.book_snapshot(instrument, depth), _SNAPSHOT_S)
+        except Exception as error:  # noqa: BLE001 - whatever it was, there will be other audits
+            book_log.info("%s: no audit of %s: %s", self._label, symbol, error)
+            self._do(partial(self._books.unaudited, symbol))
+        else:
+            self._do(partial(self._books.audit, symbol, generation, snapshot))
+
+    def book_audited(self, symbol: str, *, is_right: bool) -> None:
+        """It was compared with what the exchange says."""
+        self.counters.audits += 1
+        self.counters.audit_mismatches += not is_right
 
     def renew(self, symbol: str, delay: float) -> None:
         """Subscribe anew: what is wanted is said without it, then with it again."""

@@ -66,6 +66,8 @@ class Counters:
     unknown: int = 0
     gaps: int = 0
     resyncs: int = 0
+    audits: int = 0
+    audit_mismatches: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

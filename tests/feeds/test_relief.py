@@ -9,6 +9,7 @@ import pytest
 from seen import Seen
 from toy import BTC, ETH, SPOT, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
 
+from exconnect.feeds import connection
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap
 from exconnect.stream import Stream
@@ -116,7 +117,8 @@ def test_what_neither_heard_is_a_gap(stream, server):
     assert (gap.first_id, gap.last_id, gap.count) == ("2", "3", 2)
 
 
-def test_a_connection_is_relieved_before_its_life_is_over(server):
+def test_a_connection_is_relieved_before_its_life_is_over(server, monkeypatch):
+    monkeypatch.setattr(connection, "_TICK_S", 0.05)
     venue = ToyVenue(server.url, market=msgspec.structs.replace(SPOT, lifetime_s=0.5))
     changes = Seen()
     stream = Stream(lambda: venue, "toy", (BTC,))
