@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from toy import BTC, Seen, whole
+from seen import Seen
+from toy import BTC, whole
 
 from exconnect.errors import RateLimited
 from exconnect.feeds import audit, connection
