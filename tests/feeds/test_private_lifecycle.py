@@ -42,6 +42,20 @@ def buy(client):
     return client.place_order(BTC, "buy", "0.01", type="market")
 
 
+@pytest.mark.parametrize("kind", ["hmac", "rsa", "ed25519"])
+def test_with_every_kind_of_key(mock, kind):
+    fills = Seen()
+    with Client("binance", environment=mock, credentials=mock.credentials(kind)) as client, client.stream() as stream:
+        stream.on_fill(fills)
+        live(stream)
+        order = buy(client)
+        assert fills.count(1)[0].order_id == order.order_id
+        mock.faults.add("disconnect", on="private")
+        assert stream.wait_live(15)
+        buy(client)
+        fills.count(2)
+
+
 def test_its_threads_have_names_and_end(client):
     with client.stream() as stream:
         stream.on_fill(lambda fill: None)

@@ -313,14 +313,17 @@ def _shape(message: dict[str, Any]) -> str:
     return ",".join(sorted(str(key) for key in islice(message, 6)))
 
 
-_SUBSCRIBE, _TIME = "userDataStream.subscribe.signature", "time"
+_SUBSCRIBE_SIGNED = "userDataStream.subscribe.signature"
+_LOGON, _SUBSCRIBE, _TIME = "session.logon", "userDataStream.subscribe", "time"
 _PROBE_SECONDS = 15.0
-_ANSWER_SECONDS = {_SUBSCRIBE: _ACK_SECONDS, _TIME: 5.0}
+_ANSWER_SECONDS = {_LOGON: _ACK_SECONDS, _SUBSCRIBE: _ACK_SECONDS, _SUBSCRIBE_SIGNED: _ACK_SECONDS, _TIME: 5.0}
 _ALREADY_ACTIVE = -2035
 
 
 class UserSession:
     """The conversation on the WebSocket API about one account: subscribed once, with any kind of key.
+
+    An Ed25519 key logs the connection on first; of the others each request carries a signature of its own.
 
     https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
     """
@@ -334,7 +337,7 @@ class UserSession:
 
     def _forget(self, now: float) -> None:
         self._asked: dict[str, _Asked] = {}
-        self._is_subscribed = self._waits_for_time = False
+        self._is_logged_on = self._is_subscribed = self._waits_for_time = False
         self._probe_at = now + _PROBE_SECONDS
 
     def route(self) -> str:
@@ -355,9 +358,13 @@ class UserSession:
     def due(self, now: float, at: int) -> tuple[list[str], float]:
         """Frames to send now, and when to ask again."""
         frames = []
-        is_asked = any(asked.method == _SUBSCRIBE for asked in self._asked.values())
+        is_asked = any(asked.method != _TIME for asked in self._asked.values())
         if self._topics and not (self._is_subscribed or self._waits_for_time or is_asked):
-            frames.append(self._request(_SUBSCRIBE, now, auth.sign_frame({}, self._signer, at)))
+            if self._is_logged_on:
+                frames.append(self._request(_SUBSCRIBE, now, {}))
+            else:
+                method = _LOGON if self._signer.kind == "ed25519" else _SUBSCRIBE_SIGNED
+                frames.append(self._request(method, now, auth.sign_frame({}, self._signer, at)))
         if now >= self._probe_at:
             self._probe_at = now + _PROBE_SECONDS
             frames.append(self._request(_TIME, now, {}))
@@ -415,6 +422,9 @@ class UserSession:
             return (Unknown("answer"),)
         if asked.method == _TIME:
             return _NOTHING
+        if asked.method == _LOGON:
+            self._is_logged_on = True
+            return (Acked(frozenset()),)
         self._is_subscribed = True
         return (Acked(self._topics),)
 

@@ -36,6 +36,12 @@ KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 SIGNED_AT = 1649729878532
 SIGNATURE = "1cf54395b336b0a9727ef27d5d98987962bc47aca6e13fe978612d0adee066ed"
+# RFC 8032, test 1, and what the reference derives from it for the same payload.
+ED25519 = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+"""
+LOGON_SIGNATURE = "763GJeFgG09B/06V/dq24cLu6f0R57whgDMyOCubDex4CTTElmDgPSIQqLdOsvW5TBxyaaFotVCI8tUmQMChAA=="
 
 
 @pytest.fixture
@@ -97,6 +103,25 @@ def test_it_subscribes_with_the_published_signature(session):
         }
     ]
     assert session.due(1.0, SIGNED_AT)[0] == []  # asked once
+
+
+def test_an_ed25519_key_logs_on_first(market):
+    session = UserSession(market, signer(Credentials(KEY, private_key=ED25519)))
+    session.opened(0.0, SIGNED_AT)
+    session.want(TOPICS)
+    (frame,) = session.due(0.0, SIGNED_AT)[0]
+    assert json.loads(frame) == {
+        "id": 1,
+        "method": "session.logon",
+        "params": {"apiKey": KEY, "timestamp": SIGNED_AT, "signature": LOGON_SIGNATURE},
+    }
+    assert session.due(1.0, SIGNED_AT)[0] == []
+    assert receive(session, {"id": 1, "status": 200, "result": {"apiKey": KEY}}) == [Acked(frozenset())]
+    (frame,) = session.due(1.0, SIGNED_AT)[0]
+    assert json.loads(frame) == {"id": 2, "method": "userDataStream.subscribe", "params": {}}
+    assert receive(session, {"id": 2, "status": 200, "result": {"subscriptionId": 0}}) == [Acked(TOPICS)]
+    session.opened(9.0, SIGNED_AT)
+    assert "session.logon" in session.due(9.0, SIGNED_AT)[0][0]
 
 
 def test_what_is_confirmed_stays_confirmed_until_the_connection_is_new(subscribed):
