@@ -255,7 +255,7 @@ class Client(AccountData):
             RiskRejected: a risk check, or `TradingHalted`.
             OrderRejected: the exchange refused; nothing was executed.
             OutcomeUnknown: no answer until the deadline. Do not send it again: `error.resolve()` finds out.
-            TransportError: nothing was sent.
+            TransportError: nothing was sent, or it is known never to have arrived.
         """
         command = PlaceOrder(
             symbol,
@@ -326,10 +326,10 @@ class Client(AccountData):
         return self._trading().commands.amend(amend, self._timeout(timeout))
 
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
-        """Cancel, and give what the order became: `CANCELED`, or `FILLED` if that was first.
+        """Cancel, and give what the order became: `CANCELED`, `FILLED` if that was first, `NOT_ACCEPTED` if it never came.
 
         Raises:
-            OrderNotFound: the exchange has no such order.
+            OrderNotFound: the exchange has no such order, and none was sent from here.
             OutcomeUnknown: no definite answer until the deadline; canceling again is safe.
         """
         cancel = CancelOrder(order, symbol=symbol)
@@ -337,6 +337,8 @@ class Client(AccountData):
 
     def cancel_all_orders(self, symbol: str | None = None, *, timeout: float = 30.0) -> list[Order]:
         """Cancel all orders of a symbol or of the account, then look until nothing is open on two looks.
+
+        While an order that was sent without an answer may still arrive, it goes on canceling.
 
         Raises:
             OutcomeUnknown: it cannot be sure in time.

@@ -22,6 +22,8 @@ _LONGEST_WAIT = 1.0  # a lock wait without an end cannot be interrupted on every
 class Environment:
     """The machine as it is."""
 
+    caution = 1.0  # the margins by which a doubt outlasts what an exchange says; a test in real time has less of them
+
     def now(self) -> float:
         """Seconds on a clock that never jumps; only differences mean something."""
         return time.monotonic()

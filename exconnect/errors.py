@@ -216,7 +216,7 @@ class ClientClosed(ExconnectError):
 
 
 class TransportError(ExconnectError):
-    """The network failed: the request was never sent, or it was only a read."""
+    """The network failed: never sent, or known never to have arrived, or it was only a read."""
 
     retryable = True
 

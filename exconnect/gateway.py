@@ -455,7 +455,8 @@ class Gateway:
     def _unknown(self, trip: _Trip[Any], cause: ExconnectError) -> OutcomeUnknown:
         self._metrics.count("outcome_unknown")
         call = trip.call
-        text = f"{call.operation} may have been executed, do not send it again: {cause.message}"
+        advice = "do not send it again" if call.replay is Replay.NEVER else "sending it again is safe"
+        text = f"{call.operation} may have been executed, {advice}: {cause.message}"
         error = OutcomeUnknown(text).add(code=cause.code, http_status=cause.http_status, request_id=cause.request_id)
         self._described(trip, error)
         return error

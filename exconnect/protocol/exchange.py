@@ -46,6 +46,18 @@ class Listing(Struct, frozen=True):
     pools: tuple[Pool, ...] = ()
 
 
+class Absence(Struct, frozen=True):
+    """What this exchange's answers say of an order that is nowhere to be seen.
+
+    Codes are as its errors carry them. Any other refusal says nothing, and neither does a failure.
+    """
+
+    unknown_to_query: frozenset[int | str] = frozenset()  # asked for by its client order id: there is none
+    unknown_to_cancel: frozenset[int | str] = frozenset()  # to be canceled: there is none that is open
+    renames: bool = False  # a canceled order may be listed under another client order id
+    forgets_s: float | None = None  # what ended without a fill is shown for so long
+
+
 class KeyPermissions(Struct, frozen=True):
     """What an API key may do, as far as the exchange tells."""
 
@@ -174,3 +186,4 @@ class Exchange(Struct, frozen=True):
     parse_symbol: Callable[[str], str | None]  # unified → exchange symbol, None if it cannot be one
     private: Callable[[Market, Signer], Session] | None = None  # the account's own events; None: it has none
     batch: Batch | None = None  # with `PLACE_BATCH`
+    absence: Absence | None = None  # None: no order is ever called not accepted

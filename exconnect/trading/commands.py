@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
@@ -16,14 +17,16 @@ from exconnect.errors import (
     AmendRefused,
     ExchangeError,
     ExconnectError,
+    JournalUnavailable,
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
+    TransportError,
 )
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
-from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
+from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
 from exconnect.trading.intents import halted
-from exconnect.trading.reconcile import Resolver, as_unknown, find_out, look
+from exconnect.trading.reconcile import Resolver, as_unknown, find_out, find_out_all, look
 from exconnect.trading.risk import RiskCheck, RiskView, run_checks, take_back
 
 if TYPE_CHECKING:
@@ -37,8 +40,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
-_RECANCEL_S = 0.5
+_RECANCEL_S = (0.5, 1.0, 2.0)
+_FLAT_S = 2.0  # between cancels of what may still arrive
 _LOOKS_APART_S = 0.25
+_UNCLEAR = {
+    "place_order": (
+        "what became of order {id} is unknown. resolve() or client.orders.resolve() finds out; do not send it again"
+    ),
+    "amend_order": (
+        "whether order {id} was changed is unknown. fetch_order() shows how it is; amending it again is safe"
+    ),
+    "cancel_order": "order {id} may still be open, or not be there yet. Canceling it again is safe",
+}
+_NOT_YET = (
+    "the exchange knows no open order {id}, but what became of its place is unknown too, and it may still arrive or be "
+    "filled and not shown yet. Canceling it again is safe"
+)
 _ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
 
 
@@ -154,7 +171,7 @@ class Commands:
         if not order.is_definite:
             # In flight in another thread or process, or without an answer: it may turn up at any moment.
             order = self._found_or_recorded(order, instrument, deadline)
-        return self._told(order, instrument).raise_for_status()
+        return self._known(order, instrument, "place_order").raise_for_status()
 
     def _found_or_recorded(self, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
         order = find_out(self._desk, order, instrument, deadline)
@@ -189,8 +206,8 @@ class Commands:
         """
         order, instrument = ready.order, ready.instrument
         if isinstance(error, OutcomeUnknown):
-            self._desk.orders.apply(as_unknown(order))
-            return self._told(find_out(self._desk, order, instrument, deadline), instrument)
+            unknown = self._desk.orders.apply(as_unknown(order))
+            return self._told(find_out(self._desk, unknown, instrument, deadline), instrument, "place_order")
         if isinstance(error, ExchangeError):
             self._desk.orders.apply(_rejected(order, error))
         else:
@@ -205,32 +222,44 @@ class Commands:
             as_unknown(order) if sending.has_begun else replace(order, status=OrderStatus.NEVER_SENT)
         )
 
-    def _told(self, order: Order, instrument: Instrument) -> Order:
-        """The order, or the honest error when its fate is still open."""
+    def _told(self, order: Order, instrument: Instrument, operation: str) -> Order:
+        """The order, or the honest error when it was refused, never arrived, or its fate is still open."""
+        if order.status is OrderStatus.NOT_ACCEPTED:
+            message = (
+                f"{operation} got no answer and never arrived: order {order.client_order_id} can no longer be accepted "
+                "and is nowhere to be found. The wish may be sent again, under a new id or key"
+            )
+            raise TransportError(message, self._details(order, operation))
+        return self._known(order, instrument, operation).raise_for_status()
+
+    def _known(self, order: Order, instrument: Instrument, operation: str) -> Order:
+        """The order, unless its fate is still open."""
         if order.status not in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW):
             return order
-        raise self._unknown(order, instrument, "place_order")
+        raise self._unknown(order, instrument, operation)
 
-    def _unknown(self, order: Order, instrument: Instrument, operation: str) -> OutcomeUnknown:
-        desk = self._desk
-        self._resolver.watch(order, instrument)
-        details = {
+    def _details(self, order: Order, operation: str) -> dict[str, str]:
+        return {
             "client_order_id": order.client_order_id,
             "symbol": order.symbol,
-            "exchange": desk.exchange,
+            "exchange": self._desk.exchange,
             "operation": operation,
         }
-        advice = "canceling again is safe" if operation == "cancel_order" else "do not send it again"
-        message = (
-            f"{operation} was sent and no clear answer came: what became of order {order.client_order_id} is unknown. "
-            f"resolve() or client.orders.resolve() finds out; {advice}"
+
+    def _unknown(self, order: Order, instrument: Instrument, operation: str, words: str = "") -> OutcomeUnknown:
+        desk = self._desk
+        self._resolver.watch(order, instrument)
+        message = f"{operation} was sent and no clear answer came: {words or _UNCLEAR[operation]}".format(
+            id=order.client_order_id
         )
 
         def resolve(timeout: float) -> Order:
-            found = find_out(desk, order, instrument, desk.deadline(timeout))
-            return self._told(found, instrument)
+            deadline = desk.deadline(timeout)
+            if operation != "place_order":
+                look(desk, order, instrument, deadline)  # what is known of it is from before
+            return self._known(find_out(desk, order, instrument, deadline), instrument, operation)
 
-        return OutcomeUnknown(message, details).bind(resolve)
+        return OutcomeUnknown(message, self._details(order, operation)).bind(resolve)
 
     # ------------------------------------------------------------ amend
 
@@ -268,7 +297,7 @@ class Commands:
 
     def _amend_outcome(self, order: Order, amend: AmendOrder, instrument: Instrument, deadline: Deadline) -> Order:
         # The values are absolute: the order itself tells whether they arrived.
-        for pause in _pauses():
+        for pause in _repeated(_ACKNOWLEDGED_S):
             found = look(self._desk, order, instrument, deadline)
             if found is not None and (found.is_done or _is_amended(found, amend)):
                 return found
@@ -315,7 +344,7 @@ class Commands:
             self._desk.orders.apply(as_unknown(new) if sent else replace(new, status=OrderStatus.NEVER_SENT))
             raise
         if placed is None:
-            return self._told(find_out(self._desk, new, instrument, deadline), instrument)
+            return self._told(find_out(self._desk, new, instrument, deadline), instrument, "amend_order")
         self._desk.orders.apply(
             replace(old, status=OrderStatus.CANCELED, source=Source.REST, updated_at=placed.updated_at)
         )
@@ -323,9 +352,9 @@ class Commands:
 
     def _replacement(self, old: Order, new: Order, instrument: Instrument, deadline: Deadline) -> Order:
         """What became of both orders of a replacement without a clear answer."""
-        self._desk.orders.apply(as_unknown(new))
+        new = self._desk.orders.apply(as_unknown(new))
         look(self._desk, old, instrument, deadline)
-        return self._told(find_out(self._desk, new, instrument, deadline), instrument)
+        return self._told(find_out(self._desk, new, instrument, deadline), instrument, "amend_order")
 
     def _fetch(self, client_order_id: str, instrument: Instrument, deadline: Deadline) -> Order:
         return self._desk.find(instrument, client_order_id, None, deadline)
@@ -335,21 +364,40 @@ class Commands:
     def cancel(self, cancel: CancelOrder, timeout: float) -> Order:
         """What the order became; see `Client.cancel_order`."""
         deadline = self._desk.deadline(timeout)
-        client_order_id, symbol, known = self._desk.place_of(cancel.order, cancel.symbol)
+        client_order_id, symbol, known = self._target(cancel)
         instrument = self._desk.instrument(symbol, deadline.left)
+        was_sent, words, pauses = False, "", _repeated(_RECANCEL_S)
         while True:
+            found = None
             try:
                 found = self._cancel_once(client_order_id, known, instrument, deadline)
             except OrderNotFound:
                 found = self._after_not_found(client_order_id, known, instrument, deadline)
-            if found is not None and found.is_done:
-                return found
-            known = found or known
+                words = _NOT_YET if known is not None and known.status is OrderStatus.UNKNOWN else ""
+            except ExchangeError:
+                raise
+            except ExconnectError as error:
+                if not was_sent and not isinstance(error, OutcomeUnknown):
+                    raise
+            was_sent = True
+            known = self._desk.orders.get(client_order_id) or found or known
+            if found is not None and known is not None and known.is_done:
+                return known
             if deadline.left <= 0:
-                raise self._unknown(
-                    known or _stub(self._desk.exchange, client_order_id, symbol), instrument, "cancel_order"
-                )
-            self._desk.env.sleep(min(_RECANCEL_S, deadline.left))
+                order = known or _stub(self._desk.exchange, client_order_id, symbol)
+                raise self._unknown(order, instrument, "cancel_order", words)
+            self._desk.env.sleep(min(next(pauses), deadline.left))
+
+    def _target(self, cancel: CancelOrder) -> tuple[str, str, Order | None]:
+        """What shall be canceled: client order id, symbol, and what is known here or in the journal."""
+        client_order_id = client_id_of(cancel.order)
+        if self._desk.orders.get(client_order_id) is None:
+            with suppress(JournalUnavailable):  # cancels go on without one
+                recorded = self._intents.get(client_order_id)
+                if recorded is not None:
+                    self._desk.orders.apply(recorded)
+                    self._take_over()
+        return self._desk.place_of(cancel.order, cancel.symbol)
 
     def _cancel_once(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
@@ -375,33 +423,42 @@ class Commands:
     def _after_not_found(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline
     ) -> Order | None:
-        """An exchange that knows no such open order: over, never there, or not there yet?"""
-        try:
-            return self._desk.find(instrument, client_order_id, None if known is None else known.order_id, deadline)
-        except OrderNotFound:
-            if known is None or known.is_definite:
-                raise
-            return None  # the place may still be on its way: the cancel has overtaken it
+        """An exchange that knows no such open order: over, never there, not there yet, or not to be seen yet?"""
+        if known is None or known.status is OrderStatus.NEVER_SENT:
+            return self._desk.find(instrument, client_order_id, None, deadline)
+        found = look(self._desk, known, instrument, deadline)
+        return known if found is None and known.status is OrderStatus.NOT_ACCEPTED else found
 
     def cancel_all(self, symbol: str | None, timeout: float) -> list[Order]:
         """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
         deadline = self._desk.deadline(timeout)
         gone: dict[str, Order] = {}
         empty_looks = 0
-        while empty_looks < 2:
+        while True:
+            coming = self._coming(symbol, deadline)  # before the look: whoever may not open any more is in it
             left = self._open(symbol, deadline)
+            swept = {order.symbol for order in left} | coming
             if not left and symbol is not None and not gone and not empty_looks:
-                gone |= self._sweep({symbol}, deadline)  # what the read does not show yet
-            elif left:
-                gone |= {order.client_order_id: order for order in left}
-                gone |= self._sweep({order.symbol for order in left}, deadline)
+                swept.add(symbol)  # what the read does not show yet
+            gone |= {order.client_order_id: order for order in left}
+            gone |= self._sweep(swept, deadline)
             empty_looks = 0 if left else empty_looks + 1
-            if deadline.left <= 0 and empty_looks < 2:
-                raise self._not_sure(symbol, left)
-            if empty_looks < 2:
-                self._desk.env.sleep(min(_LOOKS_APART_S, deadline.left))
+            if empty_looks >= 2 and not coming:
+                break
+            if deadline.left <= 0:
+                raise self._not_sure(symbol, left, coming)
+            self._desk.env.sleep(min(_FLAT_S if coming and not left else _LOOKS_APART_S, deadline.left))
         ended = [self._ended(order, deadline) for order in gone.values()]
         return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _coming(self, symbol: str | None, deadline: Deadline) -> set[str]:
+        """Symbols of orders that were sent, are without an answer, and may yet open."""
+        desk = self._desk
+        sent = [o for o in desk.orders.open(symbol) if o.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW)]
+        if not any(map(desk.doubts.may_be_overtaken, sent)):
+            return set()
+        desk.ask_time(deadline)
+        return {order.symbol for order in sent if desk.doubts.may_be_overtaken(order)}
 
     def _ended(self, order: Order, deadline: Deadline) -> Order:
         """What became of an order that is not open any more, where the sweep has not told."""
@@ -428,9 +485,12 @@ class Commands:
                     canceled[kept.client_order_id] = kept
         return canceled
 
-    def _not_sure(self, symbol: str | None, left: list[Order]) -> OutcomeUnknown:
-        ids = ", ".join(order.client_order_id for order in left[:5]) or "none seen"
-        message = f"cancel_all_orders could not be sure in time that nothing is open (seen open: {ids})"
+    def _not_sure(self, symbol: str | None, left: list[Order], coming: set[str]) -> OutcomeUnknown:
+        ids = ", ".join(order.client_order_id for order in left[:5]) or "none"
+        more = (
+            f"; sent without an answer, and may still arrive: orders of {', '.join(sorted(coming))}" if coming else ""
+        )
+        message = f"cancel_all_orders could not be sure in time that nothing is open (seen open: {ids}{more})"
         return OutcomeUnknown(
             message, {"symbol": symbol, "exchange": self._desk.exchange, "operation": "cancel_all_orders"}
         )
@@ -442,10 +502,7 @@ class Commands:
         deadline = self._desk.deadline(timeout)
         self._take_over()
         orders = self._unanswered()
-        for order in orders:
-            instrument = self._known_instrument(order, deadline)
-            if instrument is not None:
-                find_out(self._desk, order, instrument, deadline)
+        find_out_all(self._desk, self._with_instruments(orders, deadline), deadline)
         return [self._desk.orders.get(order.client_order_id) or order for order in orders]
 
     def _first(self, deadline: Deadline) -> None:
@@ -454,16 +511,18 @@ class Commands:
             return
         self._take_over()
         self._is_recovered = True
-        for order in self._unanswered():
-            instrument = self._known_instrument(order, deadline)
-            if instrument is not None and look(self._desk, order, instrument, deadline) is None:
+        for order, instrument in self._with_instruments(self._unanswered(), deadline):
+            found = look(self._desk, order, instrument, deadline)
+            if found is None or not found.is_definite:
                 self._resolver.watch(order, instrument)
 
-    def _known_instrument(self, order: Order, deadline: Deadline) -> Instrument | None:
-        try:
-            return self._desk.instrument(order.symbol, max(deadline.left, 0.001))
-        except ExconnectError:
-            return None  # the exchange does not answer: then it does not say either what became of the order
+    def _with_instruments(self, orders: list[Order], deadline: Deadline) -> list[tuple[Order, Instrument]]:
+        found = []
+        for order in orders:
+            # An exchange that does not answer does not say either what became of the order.
+            with suppress(ExconnectError):
+                found.append((order, self._desk.instrument(order.symbol, max(deadline.left, 0.001))))
+        return found
 
     def _take_over(self) -> None:
         self._intents.take_over()
@@ -530,8 +589,9 @@ def _is_amended(found: Order, amend: AmendOrder) -> bool:
     return amend.quantity in (None, found.quantity) and amend.price in (None, found.price)
 
 
-def _pauses() -> Iterator[float]:
-    return chain(_ACKNOWLEDGED_S, repeat(_RECANCEL_S))
+def _repeated(pauses: tuple[float, ...]) -> Iterator[float]:
+    """These, and then the last one for ever."""
+    return chain(pauses, repeat(pauses[-1]))
 
 
 def _stub(exchange: str, client_order_id: str, symbol: str) -> Order:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Rest
+    from exconnect.trading.doubts import Doubts
     from exconnect.trading.instruments import Instruments
     from exconnect.trading.orders import OrderStore
 
@@ -33,6 +34,7 @@ class Desk(Struct, frozen=True):
     env: Environment
     instruments: Instruments
     orders: OrderStore
+    doubts: Doubts
     instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
 
     def call(self, call: Call[T], timeout: float) -> T:
@@ -67,6 +69,11 @@ class Desk(Struct, frozen=True):
             return self.call(call, max(deadline.left, 0.001))
 
         return whole(ask, {}, mark_order).items
+
+    def ask_time(self, deadline: Deadline) -> None:
+        """Hear from the exchange what time it is: only its own word says whether an order has expired."""
+        asked_at = self.env.now()
+        self.doubts.heard(self.call(self.rest.time(), max(deadline.left, 0.001)), asked_at)
 
     def deadline(self, timeout: float) -> Deadline:
         """A deadline that begins now."""

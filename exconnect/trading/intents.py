@@ -37,6 +37,13 @@ class Halt(NamedTuple):
     since: datetime
 
 
+class Sent(NamedTuple):
+    """Of all attempts of one order, by the exchange's clock in ms: from when and until when it could be accepted."""
+
+    first_ms: int
+    expires_ms: int
+
+
 class IntentLog(Protocol):
     """Where intents are kept."""
 
@@ -48,6 +55,9 @@ class IntentLog(Protocol):
 
     def attempt(self, client_order_id: str, attempt: Attempt) -> None:
         """Keep what is about to leave; what this raises means that nothing is sent."""
+
+    def sent(self, client_order_id: str) -> Sent | None:
+        """When it was sent, None if no attempt is known."""
 
     def record(self, order: Order) -> None:
         """The newest snapshot."""
@@ -73,6 +83,12 @@ class IntentLog(Protocol):
     def next_epoch(self) -> int:
         """A number that sets this process's ids apart."""
 
+    def lagged(self, seconds: float) -> None:
+        """So long it took until a read showed an order that the exchange had."""
+
+    def worst_lag(self) -> float:
+        """The longest of that in the last 30 days, seconds."""
+
 
 def conflict(order: Order) -> IntentConflict:
     """The error for one id with two meanings."""
@@ -96,7 +112,9 @@ class Intents:
         self._env = env
         self._lock = env.lock()
         self._kept: LRUCache[str, tuple[PlaceOrder, Order]] = LRUCache(_KEPT)
+        self._sent: LRUCache[str, Sent] = LRUCache(_KEPT)
         self._halt: Halt | None = None
+        self._worst_lag = 0.0
 
     def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
         """Keep a wish, and give None; or what is known. What was never sent may be sent now.
@@ -121,6 +139,17 @@ class Intents:
         """
         if self._halt is not None:
             raise halted(self._halt)
+        if attempt.timestamp_ms is not None and attempt.expires_ms is not None:
+            with self._lock:
+                known = self._sent.get(client_order_id)
+                first_ms = attempt.timestamp_ms if known is None else min(known.first_ms, attempt.timestamp_ms)
+                expires_ms = attempt.expires_ms if known is None else max(known.expires_ms, attempt.expires_ms)
+                self._sent[client_order_id] = Sent(first_ms, expires_ms)
+
+    def sent(self, client_order_id: str) -> Sent | None:
+        """When it was sent, None if no attempt is known."""
+        with self._lock:
+            return self._sent.get(client_order_id)
 
     def record(self, order: Order) -> None:
         """The newest snapshot of an intent."""
@@ -158,3 +187,11 @@ class Intents:
     def next_epoch(self) -> int:
         """Zero: nothing counts the processes."""
         return 0
+
+    def lagged(self, seconds: float) -> None:
+        """So long it took until a read showed an order that the exchange had."""
+        self._worst_lag = max(self._worst_lag, seconds)
+
+    def worst_lag(self) -> float:
+        """The longest of that, seconds."""
+        return self._worst_lag

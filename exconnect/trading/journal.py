@@ -29,7 +29,7 @@ from exconnect.errors import JournalUnavailable, OrderRejected, TradingHalted
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
-from exconnect.trading.intents import Halt, Known, conflict, halted
+from exconnect.trading.intents import Halt, Known, Sent, conflict, halted
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     client_order_id TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL, operation TEXT NOT NULL,
     timestamp_ms INTEGER, recv_window_ms INTEGER, expires_ms INTEGER, host TEXT NOT NULL, params BLOB NOT NULL,
     outcome TEXT, PRIMARY KEY (client_order_id, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
 """
 _INTENT = """
@@ -56,7 +57,7 @@ _ATTEMPT = """
 INSERT INTO attempt
 SELECT :id, (SELECT COALESCE(MAX(number), 0) + 1 FROM attempt WHERE client_order_id = :id), :epoch, :operation,
        :timestamp, :window, :expires, :host, :params, NULL
-WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoch)
+WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0)
   AND EXISTS (SELECT 1 FROM epoch WHERE epoch = :epoch AND retired_ms IS NULL)
   AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
 """
@@ -65,6 +66,7 @@ _SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_d
 _TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2"
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
+_DAY_MS, _LAG_DAYS = 86_400_000, 30
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
@@ -148,6 +150,17 @@ class Journal:
             if not db.execute(_ATTEMPT, row).rowcount:
                 raise _refusal(db, client_order_id)
         self._unwritten.pop(client_order_id, None)
+
+    def sent(self, client_order_id: str) -> Sent | None:
+        """When it was sent, None if no attempt was written down.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        query = "SELECT MIN(timestamp_ms), MAX(expires_ms) FROM attempt WHERE client_order_id = ?"
+        with self._reading() as db:
+            first_ms, expires_ms = db.execute(query, (client_order_id,)).fetchone()
+        return None if first_ms is None or expires_ms is None else Sent(first_ms, expires_ms)
 
     def record(self, order: Order) -> None:
         """The newest snapshot of an intent. Never raises: what it holds can be found out again."""
@@ -236,6 +249,29 @@ class Journal:
                 return _halt(db)
         except JournalUnavailable:
             return self._halted_here
+
+    # ------------------------------------------------------------ how far reads lag behind
+
+    def lagged(self, seconds: float) -> None:
+        """So long it took until a read showed an order that the exchange had. Never raises."""
+        day = self._env.wall_ms() // _DAY_MS
+        with suppress(JournalUnavailable), self._reading() as db:
+            db.execute(
+                "INSERT INTO lag VALUES (?, ?) ON CONFLICT DO UPDATE SET seconds = MAX(seconds, excluded.seconds)",
+                (day, seconds),
+            )
+            db.execute("DELETE FROM lag WHERE day < ?", (day - _LAG_DAYS,))
+
+    def worst_lag(self) -> float:
+        """The longest of that in the last 30 days, seconds.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        since = self._env.wall_ms() // _DAY_MS - _LAG_DAYS
+        with self._reading() as db:
+            worst = db.execute("SELECT MAX(seconds) FROM lag WHERE day >= ?", (since,)).fetchone()[0]
+        return worst or 0.0
 
     # ------------------------------------------------------------ the file
 

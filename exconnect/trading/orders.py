@@ -184,7 +184,7 @@ class OrderStore:
         self._untold: deque[Order] = deque()
         self._is_telling = False
         self._listeners: tuple[Callable[[Order], None], ...] = ()
-        self._followers: frozenset[object] = frozenset()
+        self._followers: dict[object, float] = {}  # and since when
 
     def apply(self, news: Order) -> Order:
         """Merge a snapshot in and give the result; listeners hear of it if it changed anything."""
@@ -287,6 +287,15 @@ class OrderStore:
             self._env.wait_for(self._changed, arrived, timeout)
             return self._order(client_order_id)
 
+    def wait_for_any(self, names: Iterable[str], timeout: float) -> bool:
+        """Until the exchange has judged one of these (True), or the deadline."""
+
+        def is_judged() -> bool:
+            return any(order.is_definite for name in names if (order := self._order(name)) is not None)
+
+        with self._changed:
+            return self._env.wait_for(self._changed, is_judged, max(timeout, 0.0))
+
     def listen(self, listener: Callable[[Order], None]) -> None:
         """Call `listener` with every snapshot that says something new; it must return at once."""
         with self._changed:
@@ -300,12 +309,21 @@ class OrderStore:
     def follow(self, follower: object, *, is_live: bool) -> None:
         """Say whether `follower` brings every change as it happens."""
         with self._changed:
-            self._followers = self._followers | {follower} if is_live else self._followers - {follower}
+            if not is_live:
+                self._followers.pop(follower, None)
+            elif follower not in self._followers:
+                self._followers[follower] = self._env.now()
 
     @property
     def is_followed(self) -> bool:
         """Whether somebody brings every change as it happens, so that asking the exchange brings little."""
         return bool(self._followers)
+
+    @property
+    def followed_since(self) -> float | None:
+        """Since when (steady clock) somebody has brought every change without a break; None: nobody does."""
+        with self._changed:
+            return min(self._followers.values(), default=None)
 
 
 def _place(order: Order) -> str:

@@ -5,43 +5,80 @@ In the caller's thread while the caller waits (`find_out`), and in the backgroun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from exconnect.errors import ClientClosed, ExconnectError
+from exconnect.errors import ClientClosed, ExconnectError, OrderNotFound
 from exconnect.model.enums import OrderStatus, Source
+from exconnect.trading.absence import conclude
 
 if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.model.order import Order
     from exconnect.runtime.jobs import Jobs
     from exconnect.trading.desk import Deadline, Desk
+    from exconnect.trading.doubts import Case
 
 PAUSES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between looks; then every ten
 _LAST_PAUSE = 10.0
-_LOOK_S = 5.0  # that one look in the background may take
+_LOOK_S = 15.0  # that one look in the background may take
 _SPREAD = 0.2  # each pause varies by so much, so that many unknown orders do not ask at once
+_MANY = 20  # orders of which it is better to ask for all that are open first
 
 
 def find_out(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
-    """Look until the order is seen or the deadline has come; the newest snapshot either way.
+    """Look until it is known what became of the order or the deadline has come; the newest snapshot either way."""
+    find_out_all(desk, [(order, instrument)], deadline)
+    return desk.orders.get(order.client_order_id) or order
 
-    Not seeing an order proves nothing (what the exchange shows may lag behind what it did), so an order that
-    is not found stays `UNKNOWN` here.
+
+def find_out_all(desk: Desk, orders: Sequence[tuple[Order, Instrument]], deadline: Deadline) -> None:
+    """Look for each of them, in turn, until all are known or the deadline has come; the store has what was found.
+
+    Not seeing an order proves nothing: what the exchange shows may lag behind what it did. What does is in
+    `trading.doubts`.
     """
-    pauses = _pauses(desk)
-    while True:
-        known = _wait(desk, order, min(next(pauses), deadline.left))
-        if known.is_definite or deadline.left <= 0:
-            return known
+    searches = [_Search(desk, order, instrument) for order, instrument in orders]
+    if len(searches) > _MANY:
+        _look_at_open(desk, deadline)
+    while searches := [search for search in searches if not search.known.is_definite]:
+        soonest = min(searches, key=lambda search: search.due)
+        names = [search.name for search in searches]
+        if desk.orders.wait_for_any(names, min(soonest.due - desk.env.now(), deadline.left)):
+            continue  # a stream may know sooner than the next look
+        if deadline.left <= 0:
+            return
         try:
-            desk.find(instrument, known.client_order_id, known.order_id, deadline)
+            soonest.look(deadline)
         except ClientClosed:
-            return known
-        except ExconnectError:
-            continue
+            return
+
+
+class _Search:
+    """One order that is looked for, and when to look next."""
+
+    def __init__(self, desk: Desk, order: Order, instrument: Instrument) -> None:
+        self._desk = desk
+        self._order = order
+        self.instrument = instrument
+        self.name = order.client_order_id
+        self._pauses = _pauses(desk)
+        self.due = desk.env.now() + next(self._pauses)
+
+    @property
+    def known(self) -> Order:
+        """The newest snapshot."""
+        return self._desk.orders.get(self.name) or self._order
+
+    def look(self, deadline: Deadline) -> None:
+        """Ask once. Raises: ClientClosed."""
+        desk, known = self._desk, self.known
+        if not known.is_definite:
+            _ask(desk, known, self.instrument, deadline)
+            known = self.known
+        self.due = desk.env.now() + desk.doubts.pause(known, desk.gateway.server_now_ms(), next(self._pauses))
 
 
 def _pauses(desk: Desk) -> Iterator[float]:
@@ -49,18 +86,50 @@ def _pauses(desk: Desk) -> Iterator[float]:
     return (pause * spread for pause in chain(PAUSES, repeat(_LAST_PAUSE)))
 
 
-def _wait(desk: Desk, order: Order, seconds: float) -> Order:
-    # A stream may know sooner than the next look.
-    known = desk.orders.wait(order.client_order_id, lambda o: o.is_definite, seconds)
-    return known or order
+def _look_at_open(desk: Desk, deadline: Deadline) -> None:
+    try:
+        for order in desk.open_orders(None, deadline):
+            desk.orders.apply(order)
+    except ExconnectError:
+        return  # then one by one
 
 
 def look(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
     """Ask once; what was found is in the store. An answer that fails is no evidence of anything."""
     try:
-        return desk.find(instrument, order.client_order_id, order.order_id, deadline)
+        return _ask(desk, order, instrument, deadline)
+    except ClientClosed:
+        return None
+
+
+def _ask(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
+    case = desk.doubts.case(order)
+    try:
+        if case is None:
+            return desk.find(instrument, order.client_order_id, order.order_id, deadline)
+        return _investigate(desk, case, order, instrument, deadline)
+    except ClientClosed:
+        raise
     except ExconnectError:
         return None
+
+
+def _investigate(desk: Desk, case: Case, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
+    """Ask for an order that is missing, and if it still is, see what that means."""
+    doubts = desk.doubts
+    if desk.gateway.server_now_ms() > doubts.margin_at_ms(case) and not doubts.is_past_margin(case):
+        desk.ask_time(deadline)
+    was_past_margin = doubts.is_past_margin(case)
+    try:
+        found: Order | None = desk.find(instrument, order.client_order_id, None, deadline)
+    except OrderNotFound as error:
+        if not doubts.says_missing(error):
+            raise
+        doubts.missed(case, was_past_margin=was_past_margin)
+        found = conclude(desk, case, order, instrument, deadline)
+    if found is not None and found.is_definite:
+        doubts.close(found)
+    return found
 
 
 def as_unknown(order: Order) -> Order:
@@ -69,7 +138,7 @@ def as_unknown(order: Order) -> Order:
 
 
 class Resolver:
-    """Goes on looking for orders without an answer when nobody waits for them any more, until they are seen."""
+    """Goes on looking for orders without an answer when nobody waits for them any more, until they are known."""
 
     def __init__(self, desk: Desk, jobs: Callable[[], Jobs]) -> None:
         self._desk = desk
@@ -80,17 +149,17 @@ class Resolver:
         """Look for this one too; once more changes nothing."""
         if order.client_order_id not in self._watched:
             self._watched.add(order.client_order_id)
-            self._later(order, instrument, _pauses(self._desk))
+            self._later(_Search(self._desk, order, instrument))
 
-    def _later(self, order: Order, instrument: Instrument, pauses: Iterator[float]) -> None:
-        self._jobs().submit(lambda: self._look(order, instrument, pauses), next(pauses))
+    def _later(self, search: _Search) -> None:
+        self._jobs().submit(lambda: self._look(search), max(search.due - self._desk.env.now(), 0.0))
 
-    def _look(self, order: Order, instrument: Instrument, pauses: Iterator[float]) -> None:
-        known = self._desk.orders.get(order.client_order_id) or order
-        if not known.is_definite:
-            look(self._desk, known, instrument, self._desk.deadline(_LOOK_S))
-            known = self._desk.orders.get(order.client_order_id) or order
-        if known.is_definite:
-            self._watched.discard(order.client_order_id)
+    def _look(self, search: _Search) -> None:
+        try:
+            search.look(self._desk.deadline(_LOOK_S))
+        except ClientClosed:
+            return
+        if search.known.is_definite:
+            self._watched.discard(search.name)
         else:
-            self._later(order, instrument, pauses)
+            self._later(search)

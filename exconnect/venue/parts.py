@@ -31,6 +31,7 @@ from exconnect.trading.batches import Batches
 from exconnect.trading.catchup import AccountRecords
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
+from exconnect.trading.doubts import Doubts
 from exconnect.trading.holdings import Holdings
 from exconnect.trading.instruments import Instruments
 from exconnect.trading.intents import IntentLog, Intents, halted
@@ -71,12 +72,13 @@ class Host:
 class Account:
     """What everything in the process shares that trades for one account."""
 
-    def __init__(self, exchange: str, env: Environment, journal: Path | None, durability: str) -> None:
+    def __init__(self, exchange: Exchange, env: Environment, journal: Path | None, durability: str) -> None:
         self.journal = journal
         self.users = 0  # clients that are open; the last one to close takes it from the registry
         self.orders = OrderStore(env)
-        self.holdings = Holdings(exchange, env)
+        self.holdings = Holdings(exchange.name, env)
         self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
+        self.doubts = Doubts(env, self.intents, exchange.absence)
         self.orders.listen(self.intents.record)
 
     def check_halt(self) -> None:
@@ -146,7 +148,7 @@ class Venue:
             host = shared.hosts.get(place) or Host(what.exchange, self.env, what.settings.budget_share)
             account = shared.accounts.get((*place, what.account))
             if account is None:
-                account = Account(what.exchange.name, self.env, what.journal, what.settings.durability)
+                account = Account(what.exchange, self.env, what.journal, what.settings.durability)
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
         if account.journal != what.journal:
@@ -235,6 +237,7 @@ class Venue:
             env=self.env,
             instruments=self.host.instruments,
             orders=self.account.orders,
+            doubts=self.account.doubts,
             instrument=self.instrument,
         )
 

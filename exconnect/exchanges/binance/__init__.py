@@ -25,4 +25,5 @@ EXCHANGE = Exchange(
     sequencer=lambda _market: SpotSequencer(),
     parse_symbol=markets.parse_symbol,
     private=UserSession,
+    absence=errors.ABSENCE,
 )

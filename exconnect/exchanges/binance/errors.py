@@ -32,6 +32,7 @@ from exconnect.errors import (
 )
 from exconnect.exchanges.binance import wire
 from exconnect.protocol.call import Failure, FailureKind, Response, Usage
+from exconnect.protocol.exchange import Absence
 
 _KEY_HINT = (
     "is the key of this environment (live, testnet and demo each have their own), "
@@ -76,6 +77,15 @@ _CODES: dict[int, Meaning] = {
     **dict.fromkeys((-1152, -1153, -1155, -1161, -1221, *range(-1191, -1168), -1194, -1220), _NO),
     **dict.fromkeys((-2016, -2035, -2036, -2042, -2043), _NO),
 }  # fmt: skip
+
+# A query may know of an archived order of the same name, which is 90 days old and cannot be the one that is meant.
+# A cancel gives an order its own name (ours: the order's name), a cancel of all a random one.
+ABSENCE = Absence(
+    unknown_to_query=frozenset({-2013, -2026}),
+    unknown_to_cancel=frozenset({-2011}),
+    renames=True,
+    forgets_s=90 * 86_400.0,
+)
 
 # By the beginning of the text, in lower case; the texts come under several codes.
 _TEXTS: tuple[tuple[str, Meaning], ...] = (

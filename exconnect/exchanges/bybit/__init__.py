@@ -26,4 +26,5 @@ EXCHANGE = Exchange(
     parse_symbol=markets.parse_symbol,
     private=UserSession,
     batch=rest,
+    absence=errors.ABSENCE,
 )

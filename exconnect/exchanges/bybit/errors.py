@@ -32,6 +32,7 @@ from exconnect.errors import (
 )
 from exconnect.exchanges.bybit import wire
 from exconnect.protocol.call import Failure, FailureKind, Pool, Response, Usage
+from exconnect.protocol.exchange import Absence
 
 Meaning = tuple[type[ExconnectError], FailureKind]
 
@@ -94,6 +95,9 @@ _CODES = _table(
         (_ORDER, (170226, 170230, 170346, 170360, 182011, 182021, *range(182100, 182113))),
     )
 )  # fmt: skip
+
+# A query answers with an empty list. A cancel tells an order that is over from one that is not known.
+ABSENCE = Absence(unknown_to_cancel=frozenset({110001, 170143, 170213}), forgets_s=86_400.0)
 
 _HINTS = {
     10002: "the clock was off by more than the window allows",

@@ -1,0 +1,157 @@
+"""Orders that never reached the exchange: what must be known before they are called so, and what comes of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from exconnect import Client, OrderNotFound, OrderStatus, OutcomeUnknown, TransportError
+from exconnect.environment import Environment
+from exconnect.mock import MockExchange
+
+BUY = ("BTC/USDT", "buy", "0.01")
+PRICE = {"price": "59000"}
+
+
+@pytest.fixture(params=["binance", "bybit"])
+def mock(request):
+    with MockExchange(request.param, seed=7, activity=0) as exchange:
+        yield exchange
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """A minute of margin is over in a second here."""
+    monkeypatch.setattr(Environment, "caution", 1 / 60)
+
+
+@pytest.fixture
+def client(mock):
+    with Client(mock.exchange, environment=mock) as made:
+        made.fetch_balances()
+        made.fetch_instrument("BTC/USDT")
+        yield made
+
+
+def lose_the_request(mock):
+    mock.faults.add("reset", on="place_order", at="before_accept")
+
+
+def unknown(client, **more):
+    with pytest.raises(OutcomeUnknown) as caught:
+        client.place_order(*BUY, **PRICE, timeout=2.0, **more)
+    return caught.value
+
+
+def sent(mock, operation):
+    return sum(request.operation == operation for request in mock.ledger.requests)
+
+
+def test_an_order_that_never_arrived_is_known_not_to_have_arrived(client, mock):
+    lose_the_request(mock)
+    error = unknown(client)
+
+    order = error.resolve(timeout=30)
+
+    assert order.status is OrderStatus.NOT_ACCEPTED
+    assert order.is_done
+    assert order.is_definite
+    assert order == client.orders.get(error.client_order_id)
+    assert client.orders.unresolved() == []
+    assert mock.ledger.orders() == []
+    assert sent(mock, "place_order") == 1
+    # The same by every road, and after a restart.
+    assert client.orders.resolve(error).status is OrderStatus.NOT_ACCEPTED
+    assert client.orders.wait(order, timeout=0).status is OrderStatus.NOT_ACCEPTED
+    client.close()
+    with Client(mock.exchange, environment=mock) as later:
+        assert later.recover() == []
+        again = later.place_order(*BUY, **PRICE, client_order_id=error.client_order_id)
+        assert again.status is OrderStatus.NOT_ACCEPTED
+        assert mock.ledger.orders() == []
+
+
+def test_whoever_waits_long_enough_hears_that_it_was_not_sent(client, mock):
+    lose_the_request(mock)
+    with pytest.raises(TransportError, match="never arrived") as caught:
+        client.place_order(*BUY, **PRICE, timeout=40)
+    error = caught.value
+    assert (error.outcome, error.operation) == ("not_sent", "place_order")
+    assert client.orders.get(error.client_order_id).status is OrderStatus.NOT_ACCEPTED
+    assert mock.ledger.orders() == []
+
+
+def test_a_key_is_not_sent_again(client, mock):
+    lose_the_request(mock)
+    unknown(client, idempotency_key="row-7").resolve()
+
+    again = client.place_order(*BUY, **PRICE, idempotency_key="row-7")
+
+    assert again.status is OrderStatus.NOT_ACCEPTED
+    assert sent(mock, "place_order") == 1
+    assert client.place_order(*BUY, **PRICE, idempotency_key="row-7 again").is_open
+
+
+def test_before_the_margin_is_over_it_stays_unknown(client, mock, monkeypatch):
+    monkeypatch.setattr(Environment, "caution", 1.0)
+    lose_the_request(mock)
+    with pytest.raises(OutcomeUnknown):
+        unknown(client).resolve(timeout=3)
+    assert sent(mock, "cancel_order") == 0
+
+
+@pytest.mark.parametrize("operation", ["fetch_order", "fetch_orders", "fetch_fills", "cancel_order"])
+def test_an_error_is_no_evidence(client, mock, operation):
+    lose_the_request(mock)
+    failing = mock.faults.add("status", on=operation, status=503, times=None)
+    error = unknown(client)
+    with pytest.raises(OutcomeUnknown):
+        error.resolve(timeout=6)
+    assert failing.fired
+    mock.faults.clear()
+    assert error.resolve(timeout=60).status is OrderStatus.NOT_ACCEPTED
+
+
+def test_an_order_that_no_query_shows_is_found_in_the_lists(client, mock):
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    mock.faults.add("lag", on="fetch_order", seconds=60, times=None)
+    order = unknown(client).resolve(timeout=30)
+    assert order.status is OrderStatus.NEW
+    assert sent(mock, "cancel_order") == 0
+
+
+def test_a_filled_order_that_no_query_shows_is_found(client, mock):
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    mock.faults.add("lag", on="fetch_order", seconds=60, times=None)
+    with pytest.raises(OutcomeUnknown) as caught:
+        client.place_order("BTC/USDT", "buy", "0.5", type="market", timeout=2.0)
+    order = caught.value.resolve(timeout=30)
+    assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, order.quantity)
+
+
+def test_an_order_that_nothing_shows_is_not_left_open(client, mock, monkeypatch):
+    monkeypatch.setattr("exconnect.trading.absence._orders_since", lambda *_: ())
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    fence = mock.faults.add("delay", on="cancel_order", at="before_accept")
+    error = unknown(client)
+    with ThreadPoolExecutor(1) as pool:
+        resolving = pool.submit(error.resolve, 50)
+        assert fence.wait(50)
+        blind.remove()
+        order = resolving.result()
+    assert order.status is OrderStatus.CANCELED
+    assert mock.ledger.order(order.client_order_id).status == "canceled"
+
+
+def test_canceling_what_never_arrived(client, mock):
+    lose_the_request(mock)
+    error = unknown(client)
+    with pytest.raises(OutcomeUnknown, match="Canceling it again is safe") as caught:
+        client.cancel_order(error.client_order_id, timeout=0.2)
+    assert "do not send" not in caught.value.message
+    assert "knows no open order" in caught.value.message
+    gone = client.cancel_order(error.client_order_id, timeout=30)
+    assert gone.status is OrderStatus.NOT_ACCEPTED
+    assert client.cancel_order(error.client_order_id).status is OrderStatus.NOT_ACCEPTED
+    with pytest.raises(OrderNotFound):
+        client.cancel_order("never-placed", symbol="BTC/USDT")
