@@ -326,7 +326,9 @@ class Client(AccountData):
         return self._trading().commands.amend(amend, self._timeout(timeout))
 
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
-        """Cancel, and give what the order became: `CANCELED`, `FILLED` if that was first, `NOT_ACCEPTED` if it never came.
+        """Cancel, and give what the order became: `CANCELED`, or `FILLED` if that was first.
+
+        `NOT_ACCEPTED` if it was sent without an answer and is known now never to have arrived.
 
         Raises:
             OrderNotFound: the exchange has no such order, and none was sent from here.
