@@ -98,7 +98,7 @@ def test_a_rejection_is_told_again(client, mock):
 def test_what_was_never_sent_is_sent_under_the_same_key(mock):
     path, credentials = mock.state_dir / "j", mock.credentials()
     with (
-        Client("binance", environment="http://127.0.0.1:9", credentials=credentials, journal=path) as away,
+        Client("binance", environment="http://127.0.0.1:7", credentials=credentials, journal=path) as away,
         pytest.raises(TransportError),
     ):
         away.place_order(*BUY, price="59000", idempotency_key="row-10", timeout=1)
