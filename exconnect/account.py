@@ -138,7 +138,10 @@ class AccountData(MarketData):
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> Pages[Order]:
-        """Every order with `start <= created_at < end`, ascending, once; see `Pages`."""
+        """Every order with `start <= created_at < end`, ascending, once; see `Pages`.
+
+        Without `start` from the first on, or as far back as is worth a call for each week (see "Download history").
+        """
         wait, most = self._timeout(timeout), self._exchange.rest.PAGE["orders"]
 
         def ask(state: State, where: Where) -> Page[Order]:
@@ -157,7 +160,10 @@ class AccountData(MarketData):
         cursor: str | None = None,
         timeout: float | None = None,
     ) -> Pages[Fill]:
-        """Every fill of the account with `start <= time < end`, ascending, once; see `Pages`."""
+        """Every fill of the account with `start <= time < end`, ascending, once; see `Pages`.
+
+        Without `start` from the first on, or as far back as is worth a call for each week (see "Download history").
+        """
         wait, most = self._timeout(timeout), self._exchange.rest.PAGE["fills"]
 
         def ask(state: State, where: Where) -> Page[Fill]:

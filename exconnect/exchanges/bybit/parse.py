@@ -492,18 +492,23 @@ def canceled(result: Any, symbol: str) -> list[Order]:
     return [acknowledged(row, symbol, None) for row in rows or () if isinstance(row, dict) and row.get("orderId")]
 
 
-def outcomes(reply: wire.Reply, names: Sequence[str], made: Callable[[Any], T]) -> list[T | Failure]:
-    """What became of each item of a batch; the answer may be in another order, or not speak of all of them."""
+Made = Callable[[Any, str, "int | None"], T]  # a row, whose it is, when the answer was made
+
+
+def outcomes(reply: wire.Reply, names: Sequence[str], made: Made[T]) -> list[T | Failure]:
+    """What became of each item of a batch, told by the name that the answer gives it.
+
+    The answer may be in another order, or not speak of all items. One that it does not name is told by its place, and
+    only if the rest proves that the places are right: what is said of one order must never be believed of another.
+    """
     rows = wire.read(wire.Rows, reply.result).rows
     codes = wire.read(wire.Outcomes, reply.ret_ext_info or {}).rows
+    given = [wire.read(wire.Ack, row).order_link_id for row in rows]
+    is_whole = len(rows) == len(codes) == len(names)
+    is_in_place = is_whole and all(name in ("", own) for name, own in zip(given, names, strict=True))
     found: dict[str, T | Failure] = {}
-    by_place: dict[str, T | Failure] = {}  # of those that the answer does not name
-    for row, outcome, name in zip(rows, codes, names, strict=False):
-        given = wire.read(wire.Ack, row).order_link_id
-        result = made(row) if outcome.code == 0 else errors.of_item(outcome)
-        if given in names:
-            found[given] = result
-        else:
-            by_place[name] = result
-    found = by_place | found
+    for place, (row, outcome) in enumerate(zip(rows, codes, strict=False)):
+        name = given[place] or (names[place] if is_in_place else "")
+        if name in names:
+            found[name] = made(row, name, reply.time) if outcome.code == 0 else errors.of_item(outcome)
     return [found[name] if name in found else errors.untold() for name in names]

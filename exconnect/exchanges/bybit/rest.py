@@ -35,6 +35,7 @@ BATCH = 10  # orders in one call
 _DAY_MS = 86_400_000
 _WEEK_MS = 7 * _DAY_MS
 _KEPT_MS = 730 * _DAY_MS  # how far back histories go
+_UNASKED_MS = 90 * _DAY_MS  # how far back we go where nobody says from when on: each week is a call, empty or not
 _MONTH, _DAY = "M", "D"  # candles that tell where others are
 _WHOLE_LISTING = 64 * 1024 * 1024  # bytes
 
@@ -362,10 +363,14 @@ def fetch_open_orders(instrument: Instrument | None, lookup: Lookup, where: Wher
 
 
 def _week(where: Where, at: int) -> tuple[int | None, int | None, Where | None]:
-    """Where the week at a position begins and ends, and where the next one is."""
+    """Where the week at a position begins and ends, and where the next one is.
+
+    A `start` of 0 goes through all that is worth a call for each week of it.
+    """
     start, end = where.get("start"), where.get("end")
     if start is None:
         return None, end, None
+    start = start or _least(at, end) - _UNASKED_MS
     begin = start if start >= at - _KEPT_MS - _DAY_MS else at - _KEPT_MS  # a day, so that it is decided once
     until = _least(begin + _WEEK_MS, end)
     return begin, until, {"start": until, "end": end} if until <= at and until != end else None
@@ -378,10 +383,11 @@ def _within(start: int | None, until: int | None) -> tuple[tuple[str, Value], ..
 def fetch_orders(instrument: Instrument, where: Where, *, limit: int, at: int) -> Call[Page[Order]]:
     """A week of orders, or the newest: first those that are open, which are kept apart, then the history.
 
-    `since` is when the oldest of the open ones was placed: weeks that end before it have none.
+    `since` is when the oldest of the open ones was placed: weeks that end before it have none. Where nobody said from
+    when on, those that are open are told of however old they are.
     """
     start, until, following = _week(where, at)
-    since = where.get("since")
+    since, is_any_age = where.get("since"), where.get("start") == 0 or bool(where.get("any_age"))
     is_open = not where.get("closed") and (since is None or until is None or until > since)
 
     def decode(reply: wire.Reply) -> Page[Order]:
@@ -389,14 +395,16 @@ def fetch_orders(instrument: Instrument, where: Where, *, limit: int, at: int) -
         orders = sorted(
             (parse.order(row, instrument.symbol) for row in rows), key=lambda order: rank(mark_order(order))
         )
-        kept = [each for each in orders if (start or 0) <= mark_order(each)[0] and _is_before(until, each)]
+        earliest = 0 if is_open and is_any_age else start or 0
+        kept = [each for each in orders if earliest <= mark_order(each)[0] and _is_before(until, each)]
         oldest = since
         if oldest is None:
             oldest = 0 if cursor is not None else mark_order(orders[0])[0] if orders else at
         more: dict[str, Any] = {"start": start, "end": where.get("end"), "since": oldest}
         next_week = None if following is None else {**following, "since": oldest}
         if is_open:
-            return Page(kept, next_week, {**more, "cursor": cursor} if cursor else {**more, "closed": True})
+            rest = {"cursor": cursor, "any_age": is_any_age} if cursor else {"closed": True}
+            return Page(kept, next_week, {**more, **rest})
         has_more = cursor is not None and start is not None
         return Page(kept, next_week, {**more, "closed": True, "cursor": cursor} if has_more else None)
 
@@ -618,10 +626,10 @@ def cancel_all_orders(instrument: Instrument) -> Sequence[Call[list[Order]]]:
 
 def place_orders(orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[list[Order | Failure]]:
     """Place up to `BATCH` orders; one result per order."""
-    symbols = {instrument.exchange_symbol: instrument.symbol for _, instrument, _ in orders}
+    symbols = {client_order_id: instrument.symbol for _, instrument, client_order_id in orders}
 
-    def made(row: Any) -> Order:
-        return parse.acknowledged(row, symbols.get(str(row.get("symbol")), ""), None)
+    def made(row: Any, name: str, time_ms: int | None) -> Order:
+        return parse.acknowledged(row, symbols[name], time_ms)
 
     return _batch("place_orders", "order/create-batch", [_placing(*each) for each in orders], made, Replay.NEVER)
 
@@ -629,7 +637,7 @@ def place_orders(orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[l
 def amend_orders(amends: Sequence[tuple[Order, AmendOrder, Instrument]]) -> Call[list[Failure | None]]:
     """Amend up to `BATCH` orders; one result per order."""
     rows = [[*_amending(*each), ("orderLinkId", each[0].client_order_id)] for each in amends]
-    return _batch("amend_orders", "order/amend-batch", rows, lambda _row: None, Replay.ABSOLUTE)
+    return _batch("amend_orders", "order/amend-batch", rows, _nothing_said, Replay.ABSOLUTE)
 
 
 def cancel_orders(orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failure | None]]:
@@ -643,14 +651,18 @@ def cancel_orders(orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failu
         ]
         for order, instrument in orders
     ]
-    return _batch("cancel_orders", "order/cancel-batch", rows, lambda _row: None, Replay.ABSOLUTE, Lane.CANCEL)
+    return _batch("cancel_orders", "order/cancel-batch", rows, _nothing_said, Replay.ABSOLUTE, Lane.CANCEL)
+
+
+def _nothing_said(_row: Any, _name: str, _time_ms: int | None) -> None:
+    """It will be done as soon as the exchange comes to it."""
 
 
 def _batch(
     operation: str,
     path: str,
     rows: Sequence[Sequence[tuple[str, Value]]],
-    made: Callable[[Any], T],
+    made: parse.Made[T],
     replay: Replay,
     lane: Lane = Lane.PLACE,
 ) -> Call[list[T | Failure]]:

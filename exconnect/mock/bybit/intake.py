@@ -76,7 +76,7 @@ class Intake:
 
     def _judge(self, number: int, now_ms: int) -> None:
         engine, wish = self._world.engine, self._wishes.pop(number)
-        wish = ready(wish, engine)
+        wish = replace(ready(wish, engine), extra=(*wish.extra, ("base", engine.last[wish.market.symbol])))
         try:
             engine.place(wish, now_ms, number)
         except Refused as refused:

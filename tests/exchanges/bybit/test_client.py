@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from exconnect import (
+    Banned,
     Client,
     InsufficientFunds,
     InvalidOrder,
@@ -20,6 +21,7 @@ from exconnect import (
     Side,
     UnknownSymbol,
     WouldCross,
+    WouldExceedLimit,
 )
 from exconnect.mock import MockExchange
 
@@ -128,6 +130,65 @@ def test_refusals_have_the_same_classes_as_elsewhere(client):
         client.place_order(BTC, "buy", "0.01", price="90000")  # beyond the band
     ioc = client.place_order(BTC, "buy", "0.01", price="50000", time_in_force="ioc")
     assert client.orders.wait(ioc).status is OrderStatus.EXPIRED
+
+
+def test_take_profit_and_stop_loss_of_an_order_become_orders(client, mock):
+    with client.stream() as stream:
+        changes = Listener()
+        stream.on_order(changes)
+        stream.start()
+        assert stream.wait_live(10)
+        extra = {"takeProfit": "60100", "stopLoss": "58000", "slOrderType": "Limit", "slLimitPrice": "57900"}
+        parent = client.place_order(BTC, "buy", "0.01", price="60006", extra=extra)
+        changes.wait(lambda order: order.client_order_id == parent.client_order_id and order.is_done)
+        changes.wait(lambda order: order.type.value == "take_profit")
+        changes.wait(lambda order: order.type.value == "stop_loss_limit")
+        children = {order.type.value: order for order in client.fetch_open_orders(BTC)}
+        assert {name: (child.side, child.stop_price, child.price) for name, child in children.items()} == {
+            "take_profit": (Side.SELL, D(60100), None),
+            "stop_loss_limit": (Side.SELL, D(58000), D(57900)),
+        }
+        assert {child.status for child in children.values()} == {OrderStatus.UNTRIGGERED}
+        mock.execute(BTC, "buy", "30")  # far enough to take the profit, which ends the other
+        changes.wait(lambda order: order.order_id == children["take_profit"].order_id and order.is_done)
+        changes.wait(lambda order: order.order_id == children["stop_loss_limit"].order_id and order.is_done)
+
+
+def test_how_far_a_market_order_may_slip(client):
+    for extra in (
+        {"slippageToleranceType": "Percent", "slippageTolerance": "0.5"},
+        {"slippageToleranceType": "TickSize", "slippageTolerance": "100"},
+    ):
+        order = client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market", extra=extra))
+        assert order.status is OrderStatus.FILLED
+    with pytest.raises(OrderRejected):
+        client.place_order(BTC, "buy", "0.01", type="market", extra=extra | {"slippageTolerance": "20000"})
+
+
+def test_an_rsa_key_signs_calls_and_logs_sockets_in(mock):
+    with (
+        Client("bybit", environment=mock.url, credentials=mock.credentials("rsa"), account="rsa") as client,
+        client.stream() as stream,
+    ):
+        changes = Listener()
+        stream.on_order(changes)
+        stream.start()
+        assert stream.wait_live(10)
+        order = client.place_order(BTC, "buy", "0.01", price="50000")
+        changes.wait(lambda change: change.client_order_id == order.client_order_id)
+        assert client.cancel_order(order).status is OrderStatus.CANCELED
+
+
+def test_a_banned_address_waits_as_long_as_the_ban_lasts(client, mock):
+    ban = mock.faults.add("status", on="fetch_ticker", status=403)
+    with pytest.raises(Banned) as caught:
+        client.fetch_ticker(BTC)
+    assert caught.value.retry_after == 600
+    with pytest.raises(WouldExceedLimit) as kept:
+        client.place_order(BTC, "buy", "0.01", price="50000")
+    assert 590 < kept.value.retry_after < 605
+    assert ban.fired == 1
+    assert [request.status for request in mock.ledger.requests if request.operation == "fetch_ticker"] == [403]
 
 
 def test_no_order_is_left_behind(client):

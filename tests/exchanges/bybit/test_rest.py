@@ -346,7 +346,20 @@ def test_weeks_before_the_oldest_open_order_are_not_asked_for_open_ones(btc):
     history = History([row(1, AT - 5 * WEEK, orderStatus="Filled")], [row(2, AT - 10)])
     assert history.orders(btc, {"start": 0, "end": None}) == ["1", "2"]
     assert sum(path == "order/realtime" for path, _ in history.asked) == 2
-    assert 100 < len(history.asked) < 112
+
+
+def test_without_a_beginning_the_last_ninety_days_and_what_is_open(btc):
+    day = 86_400_000
+    closed = [row(n, AT - age * day, orderStatus="Filled") for n, age in ((1, 91), (2, 89), (3, 1))]
+    live = [row(10 + n, AT - (400 - n) * day) for n in range(5)]  # two pages of them
+    history = History(closed, live)
+    assert history.orders(btc, {"start": 0, "end": None}) == ["10", "11", "12", "13", "14", "2", "3"]
+    assert sum(path == "order/history" for path, _ in history.asked) == 13
+    history = History([execution(1, AT - 91 * day), execution(2, AT - 89 * day), execution(3, AT - day)])
+    assert history.fills(btc, {"start": 0, "end": None}) == ["2", "3"]
+    assert len(history.asked) == 13
+    assert history.fills(btc, {"start": 0, "end": AT - 5 * day}) == ["1", "2"]
+    assert history.fills(btc, {"start": AT - 100 * day, "end": None}) == ["1", "2", "3"]
 
 
 def test_the_newest_orders(btc):
@@ -586,6 +599,31 @@ def test_results_of_a_batch_by_id_and_by_place(btc):
     assert short[0].order_id == "1"
     assert [each.kind for each in short[1:]] == [FailureKind.SERVER, FailureKind.SERVER]
     assert [each.kind for each in decoded(call, rows(), retExtInfo=None)] == [FailureKind.SERVER] * 3
+
+
+@pytest.mark.parametrize(
+    "names, codes, told",
+    [
+        ("cba", (0, 7, 0), {"a": 0, "b": 7, "c": 0}),  # in another order
+        ("a-c", (0, 7, 0), {"a": 0, "b": 7, "c": 0}),  # by its place, which the others prove
+        ("---", (0, 7, 0), {"a": 0, "b": 7, "c": 0}),
+        ("b-c", (0, 7, 0), {"b": 0, "c": 0}),  # not in place: whose it is cannot be told
+        ("a-", (0, 7), {"a": 0}),  # nor where the answer is short
+        ("a-c", (0, 7), {"a": 0}),
+        ("ab", (0, 0, 0), {"a": 0, "b": 0}),
+        ("axc", (0, 0, 0), {"a": 0, "c": 0}),  # nobody that was asked for
+        ("", (), {}),
+    ],
+)
+def test_what_is_said_of_one_is_never_believed_of_another(btc, names, codes, told):
+    call = rest.cancel_orders([(order(client_order_id=name), btc) for name in "abc"])
+    acks = [{"symbol": "BTCUSDT", "orderId": "", "orderLinkId": name.strip("-")} for name in names]
+    results = decoded(call, rows(*acks), retExtInfo={"list": [{"code": code, "msg": ""} for code in codes]})
+    for name, result in zip("abc", results, strict=True):
+        if name not in told:
+            assert (result.kind, result.error.code) == (FailureKind.SERVER, None)
+        else:
+            assert (None if result is None else result.error.code) == (told[name] or None)
 
 
 def test_amending_and_canceling_several(btc):
