@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 from exconnect.account import AccountData
 from exconnect.config import PREFIX, Credentials, Settings
 from exconnect.errors import ClientClosed, ConfigurationError, InvalidArgument, InvalidType, NotSupported
+from exconnect.feeds.registration import symbols_of
 from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
 from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
     from exconnect.trading.desk import Desk
     from exconnect.trading.risk import RiskCheck
     from exconnect.venue.parts import Venue
+
+
+P = ParamSpec("P")
+
+
+def _noting_what_is_said(init: Callable[Concatenate[Client, P], None]) -> Callable[Concatenate[Client, P], None]:
+    """Before `init`, write down which keywords were given: one that equals its default was said all the same."""
+
+    @wraps(init)
+    def noting(self: Client, /, *arguments: P.args, **keywords: P.kwargs) -> None:
+        self._said = frozenset(keywords)
+        init(self, *arguments, **keywords)
+
+    return noting
 
 
 class Client(AccountData):
@@ -64,6 +79,9 @@ class Client(AccountData):
         ConfigurationError: a wrong value, with the choices.
     """
 
+    _said: frozenset[str]
+
+    @_noting_what_is_said
     def __init__(
         self,
         exchange: str,
@@ -100,7 +118,7 @@ class Client(AccountData):
             read_only=read_only,
             metrics=metrics,
         )
-        self._plan: Plan = plan(_over_file(given))
+        self._plan: Plan = plan(_over_file(given, self._said))
         self._venues: dict[int, Venue] = {}
         self._closed_in: set[int] = set()
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -246,7 +264,8 @@ class Client(AccountData):
         `quantity` is in base asset, `price` in quote asset; money is `Decimal`, text or int, never a float. A market
         order is asked for with `type="market"`. The client order id exists before anything is sent and is in every
         error. A lost reply is not an error yet: for what is left of `timeout` the order is looked for, never sent
-        again.
+        again. With `validate_only` every check here and the exchange's own test call are made and nothing is placed:
+        the `Order` that comes back has the status `NEVER_SENT`, and a refusal is raised as ever.
 
         Raises:
             InvalidArgument: a value that cannot be right; `UnknownSymbol`, `InvalidOrder` (names filter, limit, value
@@ -256,6 +275,7 @@ class Client(AccountData):
             OrderRejected: the exchange refused; nothing was executed.
             OutcomeUnknown: no answer until the deadline. Do not send it again: `error.resolve()` finds out.
             TransportError: nothing was sent, or it is known never to have arrived.
+            NotSupported: the exchange cannot do that; `validate_only` without `VALIDATE_ORDER`.
         """
         command = PlaceOrder(
             symbol,
@@ -424,10 +444,9 @@ class Client(AccountData):
 
     def stream(self, *symbols: str, name: str | None = None) -> Stream:
         """A stream of this exchange for these symbols; nothing is opened before its `start()`."""
-        for symbol in symbols:
-            symbol_of(symbol)
+        symbols_of(symbols)
         check = None if self._exchange.private is None else self._plan.need_credentials
-        stream = Stream(self._open, self.exchange, symbols, name, check)
+        stream = Stream(self._open, self.exchange, symbols, name, check, self._intervals)
         self._streams.add(stream)
         return stream
 
@@ -458,14 +477,12 @@ def _all_of(items: Sequence[Any], kind: type, argument: str) -> list[Any]:
     return list(items)
 
 
-def _over_file(given: Settings) -> Settings:
+def _over_file(given: Settings, said: frozenset[str]) -> Settings:
     """Arguments beat the file that `EXCONNECT_CONFIG` names, which beats environment variables and defaults."""
     path = os.environ.get(f"{PREFIX}CONFIG")
     if path is None:
         return given
     base = Settings.from_file(path, given.exchange, profile=os.environ.get(f"{PREFIX}PROFILE", "default"))
-    defaults = Settings(given.exchange)
-    said = {
-        f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) != getattr(defaults, f.name)
-    }
-    return replace(base, **said)
+    # None is "not said", except where it is a value of its own.
+    arguments = {name: getattr(given, name) for name in said if name == "journal" or getattr(given, name) is not None}
+    return replace(base, **arguments)

@@ -361,7 +361,7 @@ class Settings:
         if not isinstance(self.exchange, str):
             yield "exchange must be the name of an exchange"
         if self.credentials is not None and not isinstance(self.credentials, Credentials):
-            yield "credentials must be Credentials(...) or None"
+            yield "credentials must be exconnect.Credentials(key, secret) or None"
         if not _is_number(self.timeout) or not 0 < self.timeout <= _LONGEST_S:
             yield f"timeout must be seconds: above 0, at most {_LONGEST_S}"
         if self.recv_window_ms is not None and not _is_window(self.recv_window_ms):

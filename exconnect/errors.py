@@ -246,9 +246,21 @@ class OutcomeUnknown(ExconnectError):
 
 
 class ExchangeError(ExconnectError):
-    """It arrived and the exchange said no; `code` and `message` are the exchange's own."""
+    """It arrived and the exchange said no; `code` and `message` are the exchange's own.
+
+    As text it says besides who refused what.
+    """
 
     outcome = Outcome.REJECTED
+
+    def __str__(self) -> str:
+        if self.exchange is None or self.operation is None:
+            return self.message
+        needed = self.details.get("asset")
+        about = [self.symbol, self.client_order_id and f"order {self.client_order_id}", needed and f"needs {needed}"]
+        named = ", ".join(part for part in about if part)
+        code = "" if self.code is None else f" [{self.code}]"
+        return f"{self.exchange} refused {self.operation}{f' ({named})' if named else ''}: {self.message}{code}"
 
 
 class AuthenticationError(ExchangeError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from exconnect.errors import InvalidArgument, InvalidType, NotSupported
 from exconnect.model.enums import Capability
-from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade
+from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade, check_interval
 from exconnect.model.order import text_of
 from exconnect.model.values import When, datetime_of, ms_of, symbol_of
 from exconnect.protocol.pages import (
@@ -77,7 +77,9 @@ class MarketData(ABC):
     def fetch_ticker(self, symbol: str, *, timeout: float | None = None) -> Ticker:
         """Best prices and the last 24 hours."""
         venue, left = self._open(), self._timeout(timeout)
-        return venue.call(self._exchange.rest.fetch_ticker(venue.instrument(symbol, left)), left)
+        ticker = venue.call(self._exchange.rest.fetch_ticker(venue.instrument(symbol, left)), left)
+        venue.host.prices.see(symbol, ticker.last)
+        return ticker
 
     def fetch_tickers(self, *symbols: str, timeout: float | None = None) -> dict[str, Ticker]:
         """Tickers by symbol; no symbols: of everything that is listed."""
@@ -85,7 +87,10 @@ class MarketData(ABC):
         if not symbols and not venue.host.instruments.is_whole:
             venue.listing((), left)
         instruments = [venue.instrument(symbol, left) for symbol in symbols]
-        return venue.call(self._exchange.rest.fetch_tickers(instruments, venue.host.instruments.lookup), left)
+        tickers = venue.call(self._exchange.rest.fetch_tickers(instruments, venue.host.instruments.lookup), left)
+        for ticker in tickers.values():
+            venue.host.prices.see(ticker.symbol, ticker.last)
+        return tickers
 
     def fetch_book(self, symbol: str, *, depth: int = 100, timeout: float | None = None) -> Book:
         """At most `depth` levels a side."""
@@ -209,11 +214,13 @@ class MarketData(ABC):
     # ------------------------------------------------------------ shared by the methods
 
     def _check_interval(self, interval: str) -> None:
-        if interval not in INTERVALS:
-            choices = " ".join(INTERVALS)
-            raise InvalidArgument(f"interval={interval!r}: must be one of {choices}", {"argument": "interval"})
-        if not any(interval in market.intervals for market in self._exchange.markets.values()):
-            raise NotSupported(f"{self._exchange.name} has no {interval} candles", {"exchange": self._exchange.name})
+        check_interval(interval, self._intervals, self._exchange.name)
+
+    @property
+    def _intervals(self) -> tuple[str, ...]:
+        """Those of the candles that the exchange has, shortest first."""
+        markets = self._exchange.markets.values()
+        return tuple(each for each in INTERVALS if any(each in market.intervals for market in markets))
 
     def _limit(self, limit: int | None, what: str, iterator: str) -> int:
         most = self._exchange.rest.PAGE[what]

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
@@ -32,10 +32,10 @@ from exconnect.feeds.registration import (
     symbols_of,
     whole_of,
 )
-from exconnect.model.account import Balance, Position
+from exconnect.model.account import Balance, Position, as_asset
 from exconnect.model.enums import Policy, StreamStatus, choose
 from exconnect.model.events import Gap, Notice, StatusChanged
-from exconnect.model.market import INTERVALS, Book, Candle, Ticker, Trade
+from exconnect.model.market import INTERVALS, Book, Candle, Ticker, Trade, check_interval
 from exconnect.model.order import Fill, Order
 from exconnect.runtime import fork, leaving
 from exconnect.runtime.callbacks import check_handler, is_unheard, name_of
@@ -82,11 +82,13 @@ class Stream:
         symbols: tuple[str, ...],
         name: str | None = None,
         check_private: Callable[[], object] | None = None,
+        intervals: Sequence[str] = INTERVALS,
     ) -> None:
         self._venue = venue
         self._exchange = exchange
         self._symbols = tuple(dict.fromkeys(symbols))
         self._name = name or exchange
+        self._intervals = intervals  # of the candles that there are
         self._check_private = check_private  # raises if nobody may listen; None: there is nothing to listen to
         self._registrations: dict[tuple[str, Same], Registration] = {}
         self._kept: dict[str, int] = {}  # books that are kept without a handler, with their depth
@@ -203,10 +205,12 @@ class Stream:
         capacity: int = _CAPACITY,
         on_gap: Handler[Gap] | None = None,
     ) -> Any:
-        """Call `handler(candle)` each time a `Candle` of that `interval` (`"1m"`, `"1h"` …) changes; as `on_trade`."""
-        if interval not in INTERVALS:
-            text = f"interval={interval!r}: must be one of {', '.join(INTERVALS)}"
-            raise InvalidArgument(text, {"argument": "interval"})
+        """Call `handler(candle)` each time a `Candle` of that `interval` (`"1m"`, `"1h"` …) changes; as `on_trade`.
+
+        Raises:
+            NotSupported: the exchange has no candles of that interval.
+        """
+        check_interval(interval, self._intervals, self._exchange)
         room = whole_of(capacity, "capacity", _MAX_CAPACITY)
         options = Options(
             Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=optional_handler(on_gap, "on_gap")
@@ -250,7 +254,8 @@ class Stream:
     def on_balance(self, handler: str | None = ..., *assets: str) -> Callable[[OnBalance], OnBalance]: ...
     def on_balance(self, handler: Any = None, *assets: str) -> Any:
         """Call `handler(balance)` with each change of the `Balance` of an asset; none: of all. As `on_order`."""
-        return self._private("balance", handler, assets)
+        assets = tuple(as_asset(asset) for asset in assets)
+        return self._private("balance", as_asset(handler) if isinstance(handler, str) else handler, assets)
 
     @overload
     def on_position(self, handler: OnPosition, *symbols: str) -> OnPosition: ...

@@ -1,5 +1,6 @@
 """Settings, credentials and addresses: what is taken, what is refused, and that no secret ever shows."""
 
+import inspect
 import pickle
 import sys
 import threading
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from exconnect.client import Client
 from exconnect.config import Credentials, Endpoints, Secret, Settings, has_credentials, is_loopback
 from exconnect.errors import ConfigurationError
 from exconnect.protocol.signing import signer
@@ -306,7 +308,7 @@ class TestSettings:
         "given, message",
         [
             ({"exchange": 5}, "exchange must be the name of an exchange"),
-            ({"credentials": "key"}, r"credentials must be Credentials\(\.\.\.\) or None"),
+            ({"credentials": "key"}, r"credentials must be exconnect.Credentials\(key, secret\) or None"),
             ({"timeout": 0}, "timeout must be seconds: above 0, at most 3600"),
             ({"timeout": "5"}, "timeout must be seconds"),
             ({"timeout": True}, "timeout must be seconds"),
@@ -464,6 +466,33 @@ class TestFromFile:
     def test_no_file(self, tmp_path):
         with pytest.raises(ConfigurationError, match=r"settings: cannot read .*missing\.toml: No such file"):
             Settings.from_file(tmp_path / "missing.toml", "binance")
+
+
+class TestClientWithAFile:
+    """`EXCONNECT_CONFIG`: arguments beat the file, the file beats the environment variables and the defaults."""
+
+    @pytest.fixture(autouse=True)
+    def named(self, tmp_path, monkeypatch):
+        (tmp_path / "exconnect.toml").write_text(FILE)
+        monkeypatch.setenv("EXCONNECT_CONFIG", str(tmp_path / "exconnect.toml"))
+
+    def test_the_file_beats_the_defaults(self):
+        settings = Client("binance").settings
+        assert (settings.environment, settings.timeout, settings.read_only) == ("testnet", 5, True)
+
+    def test_arguments_beat_the_file_also_when_they_equal_the_defaults(self):
+        given = {"environment": "live", "timeout": 12.0, "budget_share": 1.0, "read_only": False}
+        settings = Client("binance", **given).settings
+        assert {name: getattr(settings, name) for name in given} == given
+
+    def test_none_is_not_said_but_for_the_journal(self):
+        client = Client("binance", environment=None, proxy=None, journal=None)
+        assert (client.environment, client.settings.journal) == ("testnet", None)
+
+    def test_what_can_be_given_is_still_to_be_seen(self):
+        assert inspect.signature(Client).parameters["timeout"].default == 12.0
+        with pytest.raises(TypeError, match="unexpected keyword argument 'api_key'"):
+            Client("binance", api_key="x")
 
 
 class TestEndpoints:

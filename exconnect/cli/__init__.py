@@ -60,7 +60,7 @@ def _run(words: list[str], output: Output) -> int:
         function = getattr(import_module(f"exconnect.cli.{module}"), name)
         return int(function(given, output))
     except ExconnectError as error:
-        output.failure(error.kind, error.message, outcome=error.outcome, code=error.code)
+        output.failure(error.kind, error.message, said=str(error), outcome=error.outcome, code=error.code)
         return exit_code(error)
     except KeyboardInterrupt:
         output.failure("interrupted", "interrupted")

@@ -38,12 +38,27 @@ def run(given: argparse.Namespace, output: Output) -> int:
         client.fetch_instrument(given.symbol)
         with kind(path, given.symbol, given.interval) as file:
             resumed = file.rows > 0
+            if _is_missing_before(client, given, file.first, wanted[0]):
+                note = (
+                    f"{path} begins at {file.first}: candles from {wanted[0]} on are not added before it; give another"
+                )
+                output.note(f"{note} --out for them")
             added = _download(given, client, file, output, wanted)
     kept = f"{file.rows} rows, {file.first} to {file.last}" if file.rows else "no rows"
     output.text(f"{path}: {added} candles added, now {kept}")
     result = {"ok": True, "rows": file.rows, "first": file.first, "last": file.last}
     output.result({**result, "file": given.out, "resumed": resumed})
     return DONE
+
+
+def _is_missing_before(
+    client: Client, given: argparse.Namespace, first: datetime | None, start: datetime | None
+) -> bool:
+    """Whether there are candles from `start` on that the file, which is only ever added to, does not begin with."""
+    if first is None or start is None or start >= first:
+        return False
+    earlier = client.fetch_candles(given.symbol, given.interval, start=start, end=first, limit=1)
+    return bool(earlier)
 
 
 def _moment(text: str | None, argument: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _SHOWN = (
     "price",
     "order_id",
     "created_at",
+    "idempotency_key",
 )
 
 
@@ -42,7 +44,7 @@ def _file(given: argparse.Namespace) -> Path:
             return _of(client)
     path = Path(given.file)
     if not path.is_file():
-        raise ConfigurationError(f"--file {path}: no such journal")
+        raise ConfigurationError(f"--file: no journal at {path}")
     return path
 
 
@@ -54,11 +56,24 @@ def _of(client: Client) -> Path:
 
 def _show(given: argparse.Namespace, output: Output) -> int:
     path = _file(given)
-    orders = Journal(path, Environment()).orders() if path.is_file() else []
-    rows = [_row(order) for order in orders]
-    output.text(table(_SHOWN, ([shown(row[name]) for name in _SHOWN] for row in rows)))
+    if path.is_file():
+        orders = Journal(path, Environment()).orders()
+        rows = [_row(order) for order in orders]
+        output.text(f"{path}: {_count(rows)}")
+        output.text(table(_SHOWN, ([shown(row[name]) for name in _SHOWN] for row in rows)))
+    else:
+        rows = []
+        output.text(_nothing_at(path))
     output.result({"orders": rows})
     return DONE
+
+
+def _nothing_at(path: Path) -> str:
+    return f"no journal at {path}: it is made with the account's first order"
+
+
+def _count(rows: Sized) -> str:
+    return "1 order" if len(rows) == 1 else f"{len(rows)} orders"
 
 
 def _row(order: Order) -> dict[str, Any]:
@@ -67,11 +82,15 @@ def _row(order: Order) -> dict[str, Any]:
 
 def _verify(given: argparse.Namespace, output: Output) -> int:
     path = _file(given)
-    journal = Journal(path, Environment())
-    problems = journal.verify() if path.is_file() else []
-    intents = len(journal.orders()) if path.is_file() and not problems else 0
-    output.text("\n".join(problems) or f"{path}: {intents} orders, nothing wrong")
-    output.result({"ok": not problems, "intents": intents, "problems": problems})
+    if path.is_file():
+        journal = Journal(path, Environment())
+        problems = journal.verify()
+        orders = [] if problems else journal.orders()
+        output.text("\n".join(problems) or f"{path}: {_count(orders)}, nothing wrong")
+    else:
+        problems, orders = [], []
+        output.text(_nothing_at(path))
+    output.result({"ok": not problems, "intents": len(orders), "problems": problems})
     return FAILED if problems else DONE
 
 

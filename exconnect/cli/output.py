@@ -73,10 +73,16 @@ class Output:
         sys.stderr.flush()
 
     def failure(
-        self, kind: str, message: str, *, outcome: str = Outcome.NOT_SENT, code: int | str | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        said: str | None = None,
+        outcome: str = Outcome.NOT_SENT,
+        code: int | str | None = None,
     ) -> None:
-        """The last words of a command that failed."""
-        self.note(f"exconnect: {message}")
+        """The last words of a command that failed; `said`: to people, if that is more than the message."""
+        self.note(f"exconnect: {said or message}")
         error = {"kind": kind, "message": message, "outcome": str(outcome), "code": code}
         self.result({"ok": False, "error": error})
 

@@ -114,7 +114,7 @@ class MockExchange:
         self.stop()
 
     def __repr__(self) -> str:
-        where = self.rest_url if self._port else "not started"
+        where = self.rest_url if self._server else "not started"
         return f"<MockExchange {self.exchange} seed={self.seed} {where}>"
 
     # Addresses
@@ -148,7 +148,9 @@ class MockExchange:
     def state_dir(self) -> Path:
         """A temporary directory, removed by ``stop``. Raises: RuntimeError before ``start``."""
         if self._state_dir is None:
-            raise RuntimeError("the mock exchange has not been started")
+            raise RuntimeError(
+                "the mock exchange has not been started: `with MockExchange(…) as mock:`, or mock.start()"
+            )
         return self._state_dir
 
     def credentials(self, kind: str = "hmac") -> Credentials:

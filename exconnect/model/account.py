@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from exconnect.errors import InvalidType
 from exconnect.model.values import ZERO
 
 
@@ -26,15 +27,28 @@ class Balance:
         return self.free + self.locked
 
 
+def as_asset(asset: Any) -> str:
+    """`asset` as exchanges write it: in capitals. One that mixes capitals and small letters stays as it is.
+
+    Raises:
+        InvalidType: not text.
+    """
+    if not isinstance(asset, str):
+        raise InvalidType(f"an asset must be text like 'BTC', not {type(asset).__name__}", {"argument": "asset"})
+    return asset.upper() if asset.islower() else asset
+
+
 class Balances(dict[str, Balance]):
-    """Asset → `Balance` of what is held; an asset that is not held reads as zero."""
+    """Asset → `Balance` of what is held; an asset that is not held reads as zero, and `"btc"` as `"BTC"`."""
 
     def __init__(self, exchange: str, balances: dict[str, Balance]) -> None:
         super().__init__(balances)
         self.exchange = exchange
 
     def __missing__(self, asset: str) -> Balance:
-        return Balance(exchange=self.exchange, asset=asset, free=ZERO, locked=ZERO)
+        asset = as_asset(asset)
+        held = self.get(asset.upper())
+        return held or Balance(exchange=self.exchange, asset=asset, free=ZERO, locked=ZERO)
 
     def __reduce__(self) -> tuple[type[Balances], tuple[str, dict[str, Balance]]]:
         return Balances, (self.exchange, dict(self))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, overload
 
+from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
 from exconnect.model.values import ZERO, Money, plain, positive
 
@@ -108,6 +109,21 @@ class FundingRate:
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d", "1w", "1M")
+
+
+def check_interval(interval: str, offered: Sequence[str], exchange: str) -> None:
+    """See that there are candles of this interval.
+
+    Raises:
+        InvalidArgument: nowhere.
+        NotSupported: not on this exchange.
+    """
+    if interval in offered:
+        return
+    choices = " ".join(offered)
+    if interval in INTERVALS:
+        raise NotSupported(f"{exchange} has no {interval} candles, only {choices}", {"exchange": exchange})
+    raise InvalidArgument(f"interval={interval!r}: must be one of {choices}", {"argument": "interval"})
 
 
 def after(open_time: datetime, interval: str) -> datetime:

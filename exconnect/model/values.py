@@ -133,14 +133,14 @@ def number(text: str) -> Decimal:
     """
     if _WIRE.fullmatch(text) is None:
         raise MalformedMessage(f"{text[:_SHOWN]!r} is not a number", {"text": text[:_SHOWN]})
-    return Decimal(text)
+    return Decimal(text) or ZERO  # "0.00000000" would be shown as 0E-8
 
 
 def number_e(text: str) -> Decimal:
     """As `number`, for the few fields that are known to travel with an exponent."""
     if _WIRE_EXPONENT.fullmatch(text) is None:
         raise MalformedMessage(f"{text[:_SHOWN]!r} is not a number", {"text": text[:_SHOWN]})
-    return Decimal(text)
+    return Decimal(text) or ZERO
 
 
 def datetime_of(ms: int) -> datetime:

@@ -17,6 +17,7 @@ from exconnect.errors import (
     AmendRefused,
     ExchangeError,
     ExconnectError,
+    InsufficientFunds,
     JournalUnavailable,
     OrderNotFound,
     OrderRejected,
@@ -26,6 +27,7 @@ from exconnect.errors import (
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
 from exconnect.trading.intents import halted
+from exconnect.trading.prices import check_market_order
 from exconnect.trading.reconcile import Resolver, as_unknown, find_out, find_out_all, look
 from exconnect.trading.risk import RiskCheck, RiskView, run_checks, take_back
 
@@ -96,6 +98,7 @@ class Commands:
         keyed_id: Callable[[str], str],
         resolver: Resolver,
         last_price: Callable[[Instrument, float], Decimal | None],
+        seen_price: Callable[[str], Decimal | None],
         balances: Callable[[], Balances],
     ) -> None:
         self._desk = desk
@@ -105,6 +108,7 @@ class Commands:
         self._keyed_id = keyed_id
         self._resolver = resolver
         self._last_price = last_price
+        self._seen_price = seen_price
         self._balances = balances
         self._is_recovered = False
 
@@ -151,6 +155,10 @@ class Commands:
     def _admit(self, command: PlaceOrder, deadline: Deadline) -> Instrument:
         instrument = self._desk.instrument(command.symbol, deadline.left)
         instrument.check(command)
+        if command.type is OrderType.MARKET:
+            seen = self._seen_price(command.symbol)
+            if seen is not None:
+                check_market_order(instrument, command, seen)
         halt = self._intents.halt_state()
         if halt is not None:
             raise halted(halt)
@@ -209,6 +217,8 @@ class Commands:
             unknown = self._desk.orders.apply(as_unknown(order))
             return self._told(find_out(self._desk, unknown, instrument, deadline), instrument, "place_order")
         if isinstance(error, ExchangeError):
+            if isinstance(error, InsufficientFunds):
+                error.add(asset=instrument.quote if order.side is Side.BUY else instrument.base)
             self._desk.orders.apply(_rejected(order, error))
         else:
             take_back(self._checks, ready.command)

@@ -15,8 +15,6 @@ from decimal import Decimal
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cachetools import TTLCache
-
 from exconnect.environment import Environment
 from exconnect.errors import ConfigurationError, TransportError
 from exconnect.gateway import Gateway
@@ -37,6 +35,7 @@ from exconnect.trading.instruments import Instruments
 from exconnect.trading.intents import IntentLog, Intents, halted
 from exconnect.trading.journal import Journal
 from exconnect.trading.orders import OrderStore
+from exconnect.trading.prices import Prices
 from exconnect.trading.queries import AccountQueries
 from exconnect.trading.reconcile import Resolver
 from exconnect.trading.watchers import Watchers
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PRICE_S = 10.0  # a price older than this is no reference for a market order
-
 
 class Host:
     """What everything in the process shares that talks to one exchange at one address."""
@@ -66,7 +63,7 @@ class Host:
         self.limiter.learn(exchange.pools)
         self.breaker = CircuitBreaker(env)
         self.instruments = Instruments(exchange.name, env, exchange.parse_symbol)
-        self.prices: TTLCache[str, Decimal] = TTLCache(10_000, _PRICE_S, env.now)
+        self.prices = Prices(env)
 
 
 class Account:
@@ -252,6 +249,7 @@ class Venue:
             keyed_id=partial(ClientOrderIds.from_key, self.plan.account),
             resolver=Resolver(self.desk, partial(self.jobs, "orders")),
             last_price=self.last_price,
+            seen_price=self.host.prices.last,
             balances=self.account.holdings.balances,
         )
 
@@ -287,15 +285,10 @@ class Venue:
 
     def last_price(self, instrument: Instrument, timeout: float) -> Decimal | None:
         """The last price seen within ten seconds, else the one of a ticker fetched now."""
-        with self._lock:
-            known = self.host.prices.get(instrument.symbol)
-        if known is not None:
-            return known
-        last = self.call(self.exchange.rest.fetch_ticker(instrument), timeout).last
-        if last is not None:
-            with self._lock:
-                self.host.prices[instrument.symbol] = last
-        return last
+        prices, symbol = self.host.prices, instrument.symbol
+        if prices.last(symbol) is None:
+            prices.see(symbol, self.call(self.exchange.rest.fetch_ticker(instrument), timeout).last)
+        return prices.last(symbol)
 
     def balances(self, timeout: float) -> Balances:
         """What is held, asked now and remembered."""

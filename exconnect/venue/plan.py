@@ -109,7 +109,10 @@ def _state_dir(chosen: Path | None) -> Path:
 
 
 def _is_mock(environment: Any) -> bool:
-    return all(hasattr(environment, name) for name in ("exchange", "endpoints", "credentials", "state_dir"))
+    try:
+        return all(hasattr(environment, name) for name in ("exchange", "endpoints", "credentials", "state_dir"))
+    except RuntimeError as error:  # it is one that does not run
+        raise ConfigurationError(f"environment: {error}") from None
 
 
 def _endpoints(exchange: Exchange, chosen: Any) -> tuple[Endpoints, str]:

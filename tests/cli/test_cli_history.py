@@ -88,6 +88,22 @@ def test_nothing_is_asked_for_twice(fetch, mock):
     assert "fetch_candles" not in [request.operation for request in mock.ledger.requests[asked:]]
 
 
+def test_a_start_before_the_files_beginning_is_said_to_be_of_no_effect(fetch, file):
+    fetch("--start", "2026-01-02", "--end", "2026-01-03")
+    again = fetch(*START, "--end", "2026-01-03")
+    assert again.err == (
+        f"{file} begins at 2026-01-02 00:00:00+00:00: candles from 2026-01-01 00:00:00+00:00 on "
+        "are not added before it; give another --out for them\n"
+    )
+    assert (again.code, again.last["first"], again.last["rows"]) == (0, "2026-01-02T00:00:00+00:00", 24)
+
+
+def test_a_start_before_there_was_anything_is_nothing_to_speak_of(fetch):
+    for _ in range(2):
+        ran = fetch("--start", "2020-01-01", "--end", "2024-01-03", interval="1d")
+        assert (ran.err, ran.last["first"]) == ("", "2024-01-01T00:00:00+00:00")
+
+
 @pytest.mark.parametrize("cut", [1, 2, 30, 100])
 def test_a_torn_last_line_is_mended(fetch, file, mock, cut):
     fetch(*START, "--end", "2026-01-03")

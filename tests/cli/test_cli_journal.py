@@ -29,13 +29,24 @@ def test_show(run, client):
     assert [(row["client_order_id"], row["status"], row["quantity"]) for row in shown] == [
         (order.client_order_id, "canceled", "0.01000000")
     ]
-    assert order.client_order_id in run("journal", "show").out
+    text = run("journal", "show").out
+    assert order.client_order_id in text
+    assert text.startswith(f"{client.journal}: 1 order\n")
     assert run("journal", "show", "--file", str(client.journal), "--json").last["orders"] == shown
+
+
+def test_show_has_the_keys_with_which_orders_were_placed(run, client):
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000", idempotency_key="invoice-17")
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    assert [row["idempotency_key"] for row in run("journal", "show", "--json").last["orders"]] == ["invoice-17", None]
+    assert "invoice-17" in run("journal", "show").out
 
 
 def test_before_the_first_order(run, account):
     assert run("journal", "show", "--json").last == {"orders": []}
     assert run("journal", "verify", "--json").last == {"ok": True, "intents": 0, "problems": []}
+    for action in ("show", "verify"):
+        assert run("journal", action).out.startswith(f"no journal at {account.state_dir}")
     assert list(account.state_dir.glob("*.journal")) == []
 
 
@@ -76,4 +87,5 @@ def test_halt_and_resume(run, client):
 
 
 def test_a_file_that_is_not_there(run):
-    run("journal", "show", "--file", "nowhere", "--json").failed("configuration_error", 2)
+    failure = run("journal", "show", "--file", "nowhere", "--json").failed("configuration_error", 2)
+    assert failure["message"] == "--file: no journal at nowhere"

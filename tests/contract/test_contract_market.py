@@ -22,6 +22,7 @@ from exconnect import (
     UnknownSymbol,
     WouldExceedLimit,
 )
+from exconnect.model.market import INTERVALS
 
 pytestmark = pytest.mark.network
 
@@ -137,6 +138,31 @@ def test_candles_by_page(client, mock, check):
     for wrong in ("1x", "", 60):
         with pytest.raises(InvalidArgument):
             client.fetch_candles(BTC, wrong)
+
+
+def test_an_interval_that_is_not_offered_is_refused_by_calls_and_streams_alike(client):
+    stream = client.stream(BTC)
+
+    def answers(ask):
+        try:
+            ask()
+        except NotSupported as error:
+            return error.message
+        stream.off(print)
+        return None
+
+    refused = {}
+    for interval in INTERVALS:
+        of_call = answers(lambda interval=interval: client.fetch_candles(BTC, interval, limit=1))
+        of_stream = answers(lambda interval=interval: stream.on_candle(print, interval=interval))
+        assert of_call == of_stream
+        if of_call is not None:
+            assert f"no {interval} candles, only 1m" in of_call
+            refused[interval] = of_call
+    with pytest.raises(InvalidArgument) as caught:
+        client.fetch_candles(BTC, "7m")
+    offered = [interval for interval in INTERVALS if interval not in refused]
+    assert caught.value.message == f"interval='7m': must be one of {' '.join(offered)}"
 
 
 def test_candles_by_iterator_resume_anywhere(client):

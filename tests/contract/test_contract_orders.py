@@ -166,6 +166,9 @@ def test_without_funds(client, mock):
     assert (error.operation, error.symbol, error.exchange) == ("place_order", BTC, mock.exchange)
     assert error.code is not None
     assert open_ids(mock) == set()
+    about = f"({BTC}, order {error.client_order_id}, needs BTC)"
+    assert str(error) == f"{mock.exchange} refused place_order {about}: {error.message} [{error.code}]"
+    assert refusal(client, BTC, "buy", "140", price="59000").details["asset"] == "USDT"
 
 
 @pytest.mark.parametrize(
@@ -177,6 +180,20 @@ def test_an_instruments_rules_are_checked_here(client, mock, quantity, price, na
         client.place_order(BTC, "buy", quantity, price=price)
     assert caught.value.filter == name or (name, caught.value.filter) == ("lot_size", "min_quantity")
     assert sent(mock, "place_order") == 0
+
+
+def test_a_market_order_is_measured_by_the_price_seen_last(client, mock):
+    refused = refusal(client, BTC, "sell", "0.00001", type="market")  # no price is known here: the exchange says no
+    assert type(refused) is OrderRejected
+    asked = sent(mock, "place_order")
+    client.fetch_ticker(BTC)
+    with pytest.raises(InvalidOrder, match=r"worth 0\.6 USDT, below the least notional 5 of BTC/USDT: use") as caught:
+        client.place_order(BTC, "sell", "0.00001", type="market")
+    assert caught.value.filter == "min_notional"
+    assert sent(mock, "place_order") == asked
+    # What is near the limit is left to the exchange, which measures by an average.
+    refusal(client, BTC, "sell", "0.00008", type="market")
+    assert sent(mock, "place_order") == asked + 1
 
 
 # ---- cancels and amends ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -64,6 +65,10 @@ class Server(ThreadingHTTPServer):
         self.env = None
         self.ahead_ms = 0
         super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exception(), ConnectionError):  # a client may reset what it does not need any more
+            super().handle_error(request, client_address)
 
     def seen(self, path):
         return [params for _, asked, params in self.asked if asked == path]

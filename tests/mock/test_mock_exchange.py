@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
+from exconnect import Client
 from exconnect.errors import ConfigurationError
 from exconnect.mock import Ledger, LedgerBook, MockExchange
 from exconnect.mock.steps import SocketRules
@@ -34,6 +35,9 @@ def test_making_one_starts_nothing():
     mock = MockExchange()
     assert threading.enumerate() == before
     assert "not started" in repr(mock)
+    assert "not started" in repr(MockExchange("binance", port=8099))
+    with pytest.raises(ConfigurationError, match=r"not been started: `with MockExchange\(…\) as mock:`"):
+        Client("binance", environment=mock)
     with pytest.raises(RuntimeError, match="not been started"):
         _ = mock.state_dir
     mock.stop()

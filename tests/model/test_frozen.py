@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from exconnect.errors import InsufficientFunds
+from exconnect.errors import InsufficientFunds, InvalidType
 from exconnect.model import account, events, health, instrument, market, order
 from exconnect.model.account import Balance, Balances, Fees, Position
 from exconnect.model.enums import OrderStatus, OrderType, Side, StreamStatus
@@ -174,6 +174,10 @@ def test_balances_of_what_is_not_held_are_zero():
     nothing = balances["XYZ"]
     assert (nothing.asset, nothing.free, nothing.locked, nothing.exchange) == ("XYZ", 0, 0, "binance")
     assert list(balances) == ["BTC"]
+    assert balances["btc"] == balances["Btc"] == balances["BTC"]
+    assert (balances["xyz"], balances.get("btc")) == (nothing, None)
+    with pytest.raises(InvalidType):
+        balances[5]
     for there in (pickle.loads(pickle.dumps(balances)), copy.copy(balances), copy.deepcopy(balances)):
         assert there == balances
         assert there["XYZ"] == nothing
