@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exconnect.feeds.private import Records
     from exconnect.metrics import Metrics
     from exconnect.model.instrument import Instrument
+    from exconnect.model.order import Order
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Exchange, Market
     from exconnect.protocol.session import Session
@@ -45,6 +46,13 @@ _TICK_S = 1.0  # how often a connection on which nothing happens is looked at
 _SILENCE_S = 60.0
 _ROUTE_S = 5.0
 _MALFORMED, _MALFORMED_S = 3, 10.0
+
+
+class Zombies(Protocol):
+    """Tells of orders that showed up although they counted as never accepted."""
+
+    def listen(self, hear: Callable[[Order], object]) -> None:
+        """Call this method, as long as its object lives."""
 
 
 class Supply(Protocol):
@@ -91,6 +99,10 @@ class Supply(Protocol):
     @property
     def records(self) -> Records:
         """What is known of the account."""
+
+    @property
+    def zombies(self) -> Zombies:
+        """Tells of the account's orders that should not exist."""
 
 
 class Connection(ABC):

@@ -23,7 +23,7 @@ from exconnect.feeds.handlers import HandlerThread, Router
 from exconnect.feeds.private import PrivateFeed
 from exconnect.feeds.registration import PUBLIC, Address, Counters, Registration, Same, audience
 from exconnect.model.enums import MarketType, StreamStatus
-from exconnect.model.events import TopicRefused
+from exconnect.model.events import TopicRefused, ZombieOrder
 from exconnect.protocol.session import PRIVATE, Topic
 from exconnect.runtime.actor import NEVER
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from exconnect.feeds.connection import Supply
     from exconnect.model.instrument import Instrument
     from exconnect.model.market import Book
+    from exconnect.model.order import Order
     from exconnect.protocol.exchange import Market
     from exconnect.runtime.actor import Thread
 
@@ -88,6 +89,7 @@ class Connections:
         self._asking: dict[str, int] = {}  # symbols being looked up, and how often that failed
         self._refused: dict[str, str] = {}  # symbol → why
         self._reported: set[Address] = set()
+        venue.zombies.listen(self._risen)
 
     # ------------------------------------------------------------ what is wanted
 
@@ -292,6 +294,19 @@ class Connections:
             self._place = {topic: successor if other is feed else other for topic, other in self._place.items()}
             self._leave(feed, f"{successor.name} has relieved it")
         self._changed()
+
+    def _risen(self, order: Order) -> None:
+        reason = "it counted as never accepted, and the exchange has it"
+        if not self.is_closing:
+            self._router.publish(
+                ZombieOrder(
+                    exchange=self._venue.exchange.name,
+                    time=self.env.wall(),
+                    symbol=order.symbol,
+                    reason=reason,
+                    order=order,
+                )
+            )
 
     # ------------------------------------------------------------ how it is
 

@@ -93,6 +93,12 @@ class Jobs:
             line = self._lines.setdefault(pid, _Line(self._env, self._name))
         line.put(run, delay)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread was needed in this process so far."""
+        line = self._lines.get(os.getpid())
+        return line is not None and line.thread is not None and not line.is_closed
+
     def close(self, timeout: float = 2.0) -> None:
         """Forget what waits; at most `timeout` seconds for the job that runs. From a job it only signals."""
         line = self._lines.get(os.getpid())

@@ -63,26 +63,35 @@ class Batches:
         try:
             answers = self._desk.gateway.execute(call, deadline.left * SENDING, sending)
         except ExconnectError as error:
-            return [self._failed(each, _copy(error, each), deadline) for each in orders]
+            return self._settled([(each, _copy(error, each)) for each in orders], deadline)
         except BaseException:
             for each in orders:
                 self._commands.interrupted(each, sending)
             raise
-        return [self._result(each, answer, deadline) for each, answer in zip(orders, answers, strict=True)]
+        return self._settled(
+            [(each, _answered(each, answer)) for each, answer in zip(orders, answers, strict=True)], deadline
+        )
 
-    def _result(self, ready: Ready, answer: Order | Failure, deadline: Deadline) -> Result:
+    def _settled(self, answers: list[tuple[Ready, Result]], deadline: Deadline) -> list[Result]:
+        """What became of each; those without an answer are looked for together."""
+        lost = [ready for ready, answer in answers if isinstance(answer, OutcomeUnknown)]
+        self._commands.search(lost, deadline)
+        return [self._result(ready, answer, deadline) for ready, answer in answers]
+
+    def _result(self, ready: Ready, answer: Result, deadline: Deadline) -> Result:
         if isinstance(answer, Order):
             return self._commands.placed(ready, answer)
-        error = _copy(answer.error, ready)
-        if answer.kind in _OPEN:
-            error = OutcomeUnknown(error.message, error.details)
-        return self._failed(ready, error, deadline)
-
-    def _failed(self, ready: Ready, error: ExconnectError, deadline: Deadline) -> Result:
         try:
-            return self._commands.unplaced(ready, error, deadline)
+            return self._commands.unplaced(ready, answer, deadline)
         except ExconnectError as raised:
             return raised
+
+
+def _answered(ready: Ready, answer: Order | Failure) -> Result:
+    if isinstance(answer, Order):
+        return answer
+    error = _copy(answer.error, ready)
+    return OutcomeUnknown(error.message, error.details) if answer.kind in _OPEN else error
 
 
 def _copy(error: ExconnectError, ready: Ready) -> ExconnectError:

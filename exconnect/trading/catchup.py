@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exconnect.errors import ExconnectError, OrderNotFound, UnknownSymbol
+from exconnect.errors import ExconnectError, JournalUnavailable, OrderNotFound, UnknownSymbol
 from exconnect.model.enums import OrderStatus, Side
 from exconnect.model.values import ms_of
 from exconnect.protocol.pages import mark_item, whole
@@ -40,12 +41,18 @@ class AccountRecords:
     """The stores of one account, as its private streams see them."""
 
     def __init__(
-        self, desk: Desk, holdings: Holdings, listing: Callable[[tuple[str, ...], float], object], error_ms: ErrorMs
+        self,
+        desk: Desk,
+        holdings: Holdings,
+        listing: Callable[[tuple[str, ...], float], object],
+        error_ms: ErrorMs,
+        recall: Callable[[], None],
     ) -> None:
         self._desk = desk
         self._holdings = holdings
         self._listing = listing
         self._error_ms = error_ms
+        self._recall = recall
 
     # ------------------------------------------------------------ what was told
 
@@ -126,6 +133,8 @@ class AccountRecords:
         """
         desk, deadline = self._desk, self._desk.deadline(timeout)
         time_ms = desk.gateway.server_now_ms()
+        with suppress(JournalUnavailable):
+            self._recall()
         self._learn(set(unknown), deadline)
         is_first = not self._holdings.balances()
         balances = self._holdings.put(desk.call(desk.rest.fetch_balances(), _brief(deadline)), time_ms)

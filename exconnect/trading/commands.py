@@ -100,6 +100,7 @@ class Commands:
         last_price: Callable[[Instrument, float], Decimal | None],
         seen_price: Callable[[str], Decimal | None],
         balances: Callable[[], Balances],
+        recall: Callable[[], None],
     ) -> None:
         self._desk = desk
         self._intents = intents
@@ -110,6 +111,7 @@ class Commands:
         self._last_price = last_price
         self._seen_price = seen_price
         self._balances = balances
+        self._recall = recall
         self._is_recovered = False
 
     # ------------------------------------------------------------ place
@@ -204,7 +206,14 @@ class Commands:
 
     def placed(self, ready: Ready, answer: Order) -> Order:
         """The exchange has it."""
-        return self._desk.orders.apply(replace(answer, client_order_id=ready.order.client_order_id))
+        order = self._desk.orders.apply(replace(answer, client_order_id=ready.order.client_order_id))
+        self._resolver.acknowledged(order, ready.instrument)
+        return order
+
+    def search(self, orders: Sequence[Ready], deadline: Deadline) -> None:
+        """Look for several of which no answer came, together: one that is missing must not keep the others waiting."""
+        lost = [(self._desk.orders.apply(as_unknown(ready.order)), ready.instrument) for ready in orders]
+        find_out_all(self._desk, lost, deadline)
 
     def unplaced(self, ready: Ready, error: ExconnectError, deadline: Deadline) -> Order:
         """What became of an order whose answer is an error, if that can be found out.
@@ -235,6 +244,7 @@ class Commands:
     def _told(self, order: Order, instrument: Instrument, operation: str) -> Order:
         """The order, or the honest error when it was refused, never arrived, or its fate is still open."""
         if order.status is OrderStatus.NOT_ACCEPTED:
+            self._resolver.watch(order, instrument)
             message = (
                 f"{operation} got no answer and never arrived: order {order.client_order_id} can no longer be accepted "
                 "and is nowhere to be found. The wish may be sent again, under a new id or key"
@@ -538,6 +548,7 @@ class Commands:
         self._intents.take_over()
         for order in self._intents.orders(only_open=True):
             self._desk.orders.apply(order)
+        self._recall()
 
     def _unanswered(self) -> list[Order]:
         return [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]

@@ -83,17 +83,20 @@ class ReadLag:
         """
         return max(_MARGIN_S * self._env.caution, _LAGS * self._intents.worst_lag())
 
-    def seen(self, seconds: float) -> None:
-        """An order that the exchange had was not to be seen for so long (and then it was, or still is not)."""
-        caution = self._env.caution
-        if seconds > _PROMPT_S * caution:
-            self._intents.lagged(seconds)
+    def not_seen(self, seconds: float) -> None:
+        """An order that the exchange has had for so long is not to be seen yet."""
+        if seconds > _PROMPT_S * self._env.caution:
             self._prompt = 0
-        if seconds > _LAGGING_S * caution:
+            self._intents.lagged(seconds)
+        if seconds > _LAGGING_S * self._env.caution:
             if not self.is_alarming:
-                log.warning("ReadModelLagging: the exchange showed an order only after %.0f s or more", seconds)
+                log.warning("ReadModelLagging: the exchange has had an order for %.0f s and does not show it", seconds)
             self._alarmed_at = self._env.now()
-        elif seconds <= _PROMPT_S * caution:
+
+    def seen(self, seconds: float) -> None:
+        """It is to be seen now, after so many seconds."""
+        self.not_seen(seconds)
+        if seconds <= _PROMPT_S * self._env.caution:
             self._prompt += 1
             if self._prompt >= _PROMPT:
                 self._alarmed_at = None

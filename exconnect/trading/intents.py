@@ -83,6 +83,15 @@ class IntentLog(Protocol):
     def next_epoch(self) -> int:
         """A number that sets this process's ids apart."""
 
+    def bury(self, order: Order) -> None:
+        """It counts as never accepted: remember to watch for it."""
+
+    def unbury(self, client_order_id: str) -> None:
+        """It need not be watched for any more."""
+
+    def buried(self) -> list[Order]:
+        """Those that are to be watched for and that somebody else may have buried."""
+
     def lagged(self, seconds: float) -> None:
         """So long it took until a read showed an order that the exchange had."""
 
@@ -187,6 +196,16 @@ class Intents:
     def next_epoch(self) -> int:
         """Zero: nothing counts the processes."""
         return 0
+
+    def bury(self, order: Order) -> None:
+        """Nothing more to remember."""
+
+    def unbury(self, client_order_id: str) -> None:
+        """Nothing to forget."""
+
+    def buried(self) -> list[Order]:
+        """None that the order store does not have."""
+        return []
 
     def lagged(self, seconds: float) -> None:
         """So long it took until a read showed an order that the exchange had."""

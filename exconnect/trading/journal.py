@@ -46,6 +46,7 @@ CREATE TABLE IF NOT EXISTS attempt (
     client_order_id TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL, operation TEXT NOT NULL,
     timestamp_ms INTEGER, recv_window_ms INTEGER, expires_ms INTEGER, host TEXT NOT NULL, params BLOB NOT NULL,
     outcome TEXT, PRIMARY KEY (client_order_id, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grave (client_order_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
 """
@@ -66,7 +67,7 @@ _SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_d
 _TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2"
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
-_DAY_MS, _LAG_DAYS = 86_400_000, 30
+_DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
@@ -249,6 +250,32 @@ class Journal:
                 return _halt(db)
         except JournalUnavailable:
             return self._halted_here
+
+    # ------------------------------------------------------------ orders that count as never accepted
+
+    def bury(self, order: Order) -> None:
+        """Watch for it for a week, in every process. Never raises."""
+        with suppress(JournalUnavailable), self._reading() as db:
+            db.execute("INSERT OR IGNORE INTO grave VALUES (?, ?)", (order.client_order_id, self._env.wall_ms()))
+
+    def unbury(self, client_order_id: str) -> None:
+        """It has shown up. Never raises."""
+        with suppress(JournalUnavailable), self._reading() as db:
+            db.execute("DELETE FROM grave WHERE client_order_id = ?", (client_order_id,))
+
+    def buried(self) -> list[Order]:
+        """Those to watch for.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        query = "SELECT i.snapshot FROM grave g JOIN intent i USING (client_order_id) WHERE g.since_ms >= ?"
+        with self._reading() as db:
+            rows = db.execute(query, (self._env.wall_ms() - _GRAVE_DAYS * _DAY_MS,)).fetchall()
+        orders = [_unpacked(row[0]) for row in rows]
+        return [order for order in orders if order.status is OrderStatus.NOT_ACCEPTED]
 
     # ------------------------------------------------------------ how far reads lag behind
 

@@ -6,6 +6,7 @@ In the caller's thread while the caller waits (`find_out`), and in the backgroun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ PAUSES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between looks; then eve
 _LAST_PAUSE = 10.0
 _LOOK_S = 15.0  # that one look in the background may take
 _SPREAD = 0.2  # each pause varies by so much, so that many unknown orders do not ask at once
+_REVISIT_S, _LAST_REVISIT_S = 60.0, 86_400.0 * 3  # pauses before visits double, a week in all
+_SAMPLED, _MOST_SAMPLED, _LONGEST_SAMPLE_S = 0.01, 3, 600.0
 _MANY = 20  # orders of which it is better to ask for all that are open first
 
 
@@ -144,12 +147,48 @@ class Resolver:
         self._desk = desk
         self._jobs = jobs
         self._watched: set[str] = set()
+        self._sampled = 0
 
     def watch(self, order: Order, instrument: Instrument) -> None:
         """Look for this one too; once more changes nothing."""
         if order.client_order_id not in self._watched:
             self._watched.add(order.client_order_id)
             self._later(_Search(self._desk, order, instrument))
+
+    def acknowledged(self, order: Order, instrument: Instrument) -> None:
+        """The exchange has this one. Now and then, and always while it matters, see how long reads take to show it.
+
+        Never in a program that has no background thread for another reason.
+        """
+        env, jobs, lag = self._desk.env, self._jobs(), self._desk.doubts.lag
+        if not jobs.is_running or self._sampled >= _MOST_SAMPLED:
+            return
+        if lag.is_alarming or self._watched or env.uniform(0.0, 1.0) < _SAMPLED:
+            self._sampled += 1
+            since, pauses = env.now(), _pauses(self._desk)
+            self._sample(order, instrument, since, pauses, is_first=True)
+
+    def _sample(
+        self, order: Order, instrument: Instrument, since: float, pauses: Iterator[float], *, is_first: bool = False
+    ) -> None:
+        def ask() -> None:
+            desk, lag = self._desk, self._desk.doubts.lag
+            waited = desk.env.now() - since
+            try:
+                desk.find(instrument, order.client_order_id, None, desk.deadline(_LOOK_S))
+            except OrderNotFound:
+                lag.not_seen(waited)
+            except ExconnectError:
+                pass
+            else:
+                lag.seen(0.0 if is_first else waited)
+                waited = _LONGEST_SAMPLE_S
+            if waited < _LONGEST_SAMPLE_S:
+                self._sample(order, instrument, since, pauses)
+            else:
+                self._sampled -= 1
+
+        self._jobs().submit(ask, next(pauses))
 
     def _later(self, search: _Search) -> None:
         self._jobs().submit(lambda: self._look(search), max(search.due - self._desk.env.now(), 0.0))
@@ -159,7 +198,20 @@ class Resolver:
             search.look(self._desk.deadline(_LOOK_S))
         except ClientClosed:
             return
-        if search.known.is_definite:
-            self._watched.discard(search.name)
-        else:
+        if not search.known.is_definite:
             self._later(search)
+            return
+        self._watched.discard(search.name)
+        if search.known.status is OrderStatus.NOT_ACCEPTED:
+            self._revisit(search, _REVISIT_S * self._desk.env.caution)
+
+    def _revisit(self, search: _Search, pause: float) -> None:
+        """It may show up after all: look again, and ever more seldom."""
+
+        def visit() -> None:
+            with suppress(ExconnectError):
+                self._desk.find(search.instrument, search.name, None, self._desk.deadline(_LOOK_S))
+            if search.known.status is OrderStatus.NOT_ACCEPTED and pause < _LAST_REVISIT_S * self._desk.env.caution:
+                self._revisit(search, 2 * pause)
+
+        self._jobs().submit(visit, pause)

@@ -7,6 +7,7 @@ keep them alive; each client has a road out of its own, so that closing one leav
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -16,10 +17,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exconnect.environment import Environment
-from exconnect.errors import ConfigurationError, TransportError
+from exconnect.errors import ClientClosed, ConfigurationError, ExconnectError, TransportError
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry
 from exconnect.model.health import Health, LimitUse, PartHealth
+from exconnect.model.order import CancelOrder
 from exconnect.protocol.signing import Signer, signer
 from exconnect.resilience.breaker import CircuitBreaker
 from exconnect.resilience.clock import ClientOrderIds, Clock
@@ -39,6 +41,7 @@ from exconnect.trading.prices import Prices
 from exconnect.trading.queries import AccountQueries
 from exconnect.trading.reconcile import Resolver
 from exconnect.trading.watchers import Watchers
+from exconnect.trading.zombies import Zombies
 from exconnect.transport.http import Http
 
 if TYPE_CHECKING:
@@ -47,11 +50,16 @@ if TYPE_CHECKING:
     from exconnect.config import Credentials
     from exconnect.model.account import Balances
     from exconnect.model.instrument import Instrument
+    from exconnect.model.order import Order
     from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Exchange, Listing
     from exconnect.venue.plan import Plan
 
 T = TypeVar("T")
+
+log = logging.getLogger("exconnect.orders")
+
+_CANCEL_S, _AGAIN_S = 10.0, 2.0  # for a cancel of what should not exist, and before it is tried again
 
 
 class Host:
@@ -77,6 +85,7 @@ class Account:
         self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
         self.doubts = Doubts(env, self.intents, exchange.absence)
         self.orders.listen(self.intents.record)
+        self.zombies = Zombies(env, self.orders, self.intents)
 
     def check_halt(self) -> None:
         """Let pass, unless trading is halted.
@@ -137,6 +146,7 @@ class Venue:
         )
         self._jobs: dict[str, Jobs] = {}
         self._lock = self.env.lock()
+        self.account.zombies.listen(self._bury)
 
     def _find(self) -> tuple[Host, Account]:
         shared, what = _process(), self.plan
@@ -251,7 +261,27 @@ class Venue:
             last_price=self.last_price,
             seen_price=self.host.prices.last,
             balances=self.account.holdings.balances,
+            recall=self.account.zombies.recall,
         )
+
+    @property
+    def zombies(self) -> Zombies:
+        """Tells of orders that showed up although they counted as never accepted."""
+        return self.account.zombies
+
+    def _bury(self, order: Order) -> None:
+        """An order that nobody counts on must not stay open."""
+        if order.is_open:
+            self.jobs("orders").submit(partial(self._cancel, order))
+
+    def _cancel(self, order: Order) -> None:
+        try:
+            self.commands.cancel(CancelOrder(order), _CANCEL_S)
+        except ClientClosed:
+            return
+        except ExconnectError as error:
+            log.warning("order %s could not be canceled, trying again: %s", order.client_order_id, error)
+            self.jobs("orders").submit(partial(self._cancel, order), _AGAIN_S)
 
     @cached_property
     def batches(self) -> Batches:
@@ -281,7 +311,7 @@ class Venue:
     def records(self) -> AccountRecords:
         """The account's stores, for its private streams."""
         holdings, clock = self.account.holdings, self.host.clock
-        return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms)
+        return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms, self.account.zombies.recall)
 
     def last_price(self, instrument: Instrument, timeout: float) -> Decimal | None:
         """The last price seen within ten seconds, else the one of a ticker fetched now."""

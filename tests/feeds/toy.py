@@ -211,6 +211,13 @@ def instrument(symbol: str) -> Instrument:
     )
 
 
+class Zombies:
+    """Never tells of any."""
+
+    def listen(self, hear):
+        pass
+
+
 class ToyVenue:
     """What a stream may use of a venue. `snapshot(symbol)` answers for REST."""
 
@@ -227,6 +234,7 @@ class ToyVenue:
         self.listed: list[tuple[str, ...]] = []
         self.snapshot = snapshot or (lambda symbol: whole(symbol, 10))
         self._jobs: dict[str, Jobs] = {}
+        self.zombies = Zombies()
 
     def instrument(self, symbol, timeout):
         if self.down:

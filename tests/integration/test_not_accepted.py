@@ -1,10 +1,11 @@
 """Orders that never reached the exchange: what must be known before they are called so, and what comes of it."""
 
+import queue
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exconnect import Client, OrderNotFound, OrderStatus, OutcomeUnknown, TransportError
+from exconnect import Client, OrderNotFound, OrderStatus, OutcomeUnknown, TransportError, ZombieOrder
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 
@@ -155,3 +156,50 @@ def test_canceling_what_never_arrived(client, mock):
     assert client.cancel_order(error.client_order_id).status is OrderStatus.NOT_ACCEPTED
     with pytest.raises(OrderNotFound):
         client.cancel_order("never-placed", symbol="BTC/USDT")
+
+
+@pytest.fixture
+def invisible(client, mock, monkeypatch):
+    """An order that exists, and of which all evidence says that it does not."""
+    monkeypatch.setattr("exconnect.trading.absence._left_no_trace", lambda *_: True)
+    monkeypatch.setattr("exconnect.trading.absence._fenced", lambda *_: None)
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    order = unknown(client).resolve(timeout=40)
+    assert order.status is OrderStatus.NOT_ACCEPTED
+    assert mock.ledger.order(order.client_order_id).status == "new"
+    blind.remove()
+    return order
+
+
+def is_canceled(client, order):
+    return client.orders.wait(order, timeout=20).status is OrderStatus.CANCELED
+
+
+def test_an_order_that_shows_up_after_all_is_canceled(client, mock, invisible, caplog):
+    changes = []
+    client.orders.on_change(lambda order: changes.append(order.status))
+    client.fetch_open_orders()
+    assert is_canceled(client, invisible)
+    assert mock.ledger.order(invisible.client_order_id).status == "canceled"
+    assert "ZombieOrder" in caplog.text
+    assert OrderStatus.NOT_ACCEPTED not in changes
+
+
+def test_it_is_looked_for_again_in_the_background(client, mock, invisible):
+    canceled = mock.faults.add("delay", on="cancel_order", at="before_accept", times=None)
+    assert canceled.wait(40)
+    assert is_canceled(client, invisible)
+
+
+def test_a_stream_tells_of_it_in_a_later_process(client, mock, invisible):
+    client.close()
+    notices = queue.Queue()
+    with Client(mock.exchange, environment=mock) as later, later.stream() as stream:
+        stream.on_notice(notices.put)
+        stream.on_order(lambda order: None)
+        stream.start()
+        notice = notices.get(timeout=40)
+        assert isinstance(notice, ZombieOrder)
+        assert notice.order.client_order_id == invisible.client_order_id
+        assert is_canceled(later, invisible)
