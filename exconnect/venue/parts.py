@@ -145,6 +145,7 @@ class Venue:
             recv_window_ms=what.settings.recv_window_ms,
         )
         self._jobs: dict[str, Jobs] = {}
+        self._is_closed = False
         self._lock = self.env.lock()
         self.account.zombies.listen(self._bury)
 
@@ -230,7 +231,12 @@ class Venue:
     def jobs(self, name: str) -> Jobs:
         """The background thread of that name (`"orders"`, `"market"`), started when it first has something to do."""
         with self._lock:
-            return self._jobs.setdefault(name, Jobs(self.env, f"exconnect.{self.exchange.name}.jobs.{name}"))
+            jobs = self._jobs.get(name)
+            if jobs is None:
+                jobs = self._jobs[name] = Jobs(self.env, f"exconnect.{self.exchange.name}.jobs.{name}")
+                if self._is_closed:
+                    jobs.close()
+            return jobs
 
     # ------------------------------------------------------------ trading
 
@@ -350,7 +356,8 @@ class Venue:
         """End the background threads and the connections of this client; what is shared goes on."""
         self.http.close()  # first: whatever is on its way ends now
         with self._lock:
-            jobs, self._jobs = list(self._jobs.values()), {}
+            self._is_closed = True  # a job that still runs may ask for its thread again
+            jobs = list(self._jobs.values())
         for job in jobs:
             job.close()
         if "watchers" in self.__dict__:

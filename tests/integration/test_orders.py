@@ -347,3 +347,12 @@ def test_silence_cancels_everything(client, mock):
     assert canceled.wait(5)
     assert client.orders.wait(client.orders.history()[0], timeout=5).status is OrderStatus.CANCELED
     switch.close()
+
+
+def test_a_job_that_still_runs_while_the_client_closes_starts_no_thread(client):
+    venue = client._open()
+    venue.jobs("orders").submit(lambda: None)
+    client.close()
+    for name in ("orders", "market"):
+        venue.jobs(name).submit(lambda: None)
+        assert not venue.jobs(name).is_running
