@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple, overload
+
+from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
 from exconnect.model.values import ZERO, Money, plain, positive
-
-Cell = list[Any]  # [price text, quantity text, Level once somebody has read it]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,14 @@ class Level(NamedTuple):
     quantity: Decimal
 
 
+class Cell(Struct, array_like=True, gc=False):
+    """A level as it travels, and as `Level` once somebody has read it. The views of a book share it."""
+
+    price: str
+    quantity: str
+    level: None = None  # for msgspec: nothing of this kind is ever sent
+
+
 class Levels(Sequence[Level]):
     """One side of a book, best first. A level becomes Decimals when it is first read."""
 
@@ -157,13 +166,13 @@ class Levels(Sequence[Level]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Level]: ...
     def __getitem__(self, index: int | slice) -> Level | Sequence[Level]:
-        if isinstance(index, slice):
-            return [cell[2] or _read(cell) for cell in self._cells[index]]
+        if type(index) is slice:
+            return [cell.level or _read(cell) for cell in self._cells[index]]
         cell = self._cells[index]
-        return cell[2] or _read(cell)
+        return cell.level or _read(cell)
 
     def __iter__(self) -> Iterator[Level]:
-        return (cell[2] or _read(cell) for cell in self._cells)
+        return (cell.level or _read(cell) for cell in self._cells)
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, (Levels, list, tuple)) else NotImplemented
@@ -176,16 +185,17 @@ class Levels(Sequence[Level]):
         return f"[{shown}{more}]"
 
     def __reduce__(self) -> tuple[type[Levels], tuple[list[Cell]]]:
-        return Levels, ([[cell[0], cell[1], None] for cell in self._cells],)
+        return Levels, ([Cell(cell.price, cell.quantity) for cell in self._cells],)
 
 
 def _read(cell: Cell) -> Level:
     # Two threads may both build it: the value is the same and the assignment is atomic.
-    level: Level = _level(Level, (Decimal(cell[0]), Decimal(cell[1])))
-    cell[2] = level
-    return level
+    level: Any = _level(Level, (_price(cell.price), Decimal(cell.quantity)))
+    cell.level = level
+    return level  # type: ignore[no-any-return]
 
 
+_price = lru_cache(maxsize=4_096)(Decimal)  # prices come again, quantities rarely do
 _level: Any = tuple.__new__  # what Level() does, without its two calls in between
 
 
@@ -247,6 +257,39 @@ class Book:
 
     def _against(self, side: Side | str) -> Sequence[Level]:
         return self.asks if choose(Side, side, "side") is Side.BUY else self.bids
+
+
+def streamed(
+    exchange: str,
+    symbol: str,
+    sides: tuple[Levels, Levels],
+    sequence: int,
+    *,
+    is_valid: bool,
+    time: datetime | None,
+    received_at: datetime | None,
+) -> Book:
+    """A `Book` of a stream, without what the constructor of a frozen class costs: this is done for every update."""
+    book: Book = _new(Book)
+    _put_exchange(book, exchange)
+    _put_symbol(book, symbol)
+    _put_bids(book, sides[0])
+    _put_asks(book, sides[1])
+    _put_sequence(book, sequence)
+    _put_is_valid(book, is_valid)
+    _put_source(book, _STREAM)
+    _put_time(book, time)
+    _put_received_at(book, received_at)
+    _put_raw(book, None)
+    return book
+
+
+_new: Any = object.__new__
+_STREAM = Source.STREAM
+_put_exchange, _put_symbol, _put_bids, _put_asks, _put_sequence, *_more = [
+    Book.__dict__[entry.name].__set__ for entry in fields(Book)
+]
+_put_is_valid, _put_source, _put_time, _put_received_at, _put_raw = _more
 
 
 def vwap(levels: Sequence[Level], quantity: Decimal) -> Decimal | None:

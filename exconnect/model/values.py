@@ -145,9 +145,8 @@ def number_e(text: str) -> Decimal:
 
 def datetime_of(ms: int) -> datetime:
     """Milliseconds since 1970 as an aware UTC datetime, exactly."""
-    seconds, rest = divmod(ms, 1000)
     try:
-        return EPOCH + timedelta(0, seconds, rest * 1000)
+        return EPOCH + timedelta(0, 0, 0, ms)  # that many milliseconds
     except OverflowError:
         raise MalformedMessage(f"{ms} is not a time", {"text": str(ms)}) from None
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from exconnect.errors import ExconnectError
 from exconnect.model.account import Balance
-from exconnect.model.market import Candle, Ticker, Trade
+from exconnect.model.market import Candle, Cell, Ticker, Trade
 from exconnect.model.order import Fill, Order
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ Pair = tuple[str, str]  # price and quantity, as texts
 class BookUpdate(NamedTuple):
     """A change of a book, or all of it. Quantities are absolute, zero removes a level.
 
-    `is_plain`: whoever made it has seen that all levels are plain numbers; otherwise the book looks at each.
+    `is_plain`: whoever made it has seen that all levels are plain numbers, and made cells of them; otherwise the book
+    looks at each.
     """
 
     symbol: str
     first_id: int
     last_id: int
-    bids: Sequence[Pair]
-    asks: Sequence[Pair]
+    bids: Sequence[Pair] | Sequence[Cell]
+    asks: Sequence[Pair] | Sequence[Cell]
     time_ms: int | None
     received_at: datetime | None  # None: fetched, not streamed
     is_snapshot: bool = False

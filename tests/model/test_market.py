@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from exconnect.errors import InvalidArgument
 from exconnect.model.enums import Side
-from exconnect.model.market import INTERVALS, Book, Candle, Level, Levels, Ticker, Trade
+from exconnect.model.market import INTERVALS, Book, Candle, Cell, Level, Levels, Ticker, Trade
 
 D = Decimal
 
 
 def levels(*texts):
-    return Levels([[*text.split("x"), None] for text in texts])
+    return Levels([Cell(*text.split("x")) for text in texts])
 
 
 def book(bids=(), asks=(), **more):
@@ -28,22 +28,22 @@ FULL = book(["99x1", "98x2", "95x3"], ["101x1", "103x2", "110x0.5"])
 
 class TestLevels:
     def test_a_level_is_made_when_it_is_read_and_kept(self):
-        cells = [["1", "2", None], ["3", "4", None], ["5", "6", None]]
+        cells = [Cell("1", "2"), Cell("3", "4"), Cell("5", "6")]
         side = Levels(cells)
         assert len(side) == 3
-        assert [cell[2] for cell in cells] == [None] * 3
+        assert [cell.level for cell in cells] == [None] * 3
         assert side[1] == (D(3), D(4))
-        assert [cell[2] is None for cell in cells] == [True, False, True]
-        assert side[1] is side[1] is cells[1][2]
+        assert [cell.level is None for cell in cells] == [True, False, True]
+        assert side[1] is side[1] is cells[1].level
         assert type(side[1]) is Level
         assert (side[1].price, side[1].quantity) == (D(3), D(4))
 
     def test_iterating_reads_no_further_than_it_is_asked(self):
-        cells = [["1", "2", None], ["3", "4", None]]
+        cells = [Cell("1", "2"), Cell("3", "4")]
         for level in Levels(cells):
             assert level == (D(1), D(2))
             break
-        assert cells[1][2] is None
+        assert cells[1].level is None
 
     def test_it_is_a_sequence(self):
         side = levels("1x2", "3x4", "5x6")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exconnect.errors import MalformedMessage
 from exconnect.model.enums import Source
 from exconnect.protocol import book as module
-from exconnect.protocol.book import BookBuilder, BookState, Change, Fault, Verdict, check_levels
+from exconnect.protocol.book import BookBuilder, BookState, Change, Fault, Verdict
 from exconnect.protocol.session import BookUpdate
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -335,10 +335,6 @@ def test_a_broken_level_leaves_the_book_untouched(level, side):
     with pytest.raises(MalformedMessage):
         builder.load(update(2, *([levels] if side == 0 else [[], levels])))
     assert (sides(builder), builder.state) == (before, BookState.LIVE)
-
-
-def test_plain_levels_pass():
-    check_levels([("1", "2.50"), ("0.00000001", "0")], [])
 
 
 # ---- how far it reaches ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, InvalidArgument, InvalidType, RiskRejected
 from exconnect.model.enums import InstrumentStatus, MarketType
 from exconnect.model.instrument import Instrument
-from exconnect.model.market import Book, Levels
+from exconnect.model.market import Book, Cell, Levels
 from exconnect.model.order import PlaceOrder
 from exconnect.trading.risk import (
     AllowedSymbols,
@@ -59,7 +59,7 @@ def market(quantity="1", **more):
 
 class Stream:
     def __init__(self, bid="99", ask="101"):
-        self.sides = [Levels([] if each is None else [[each, "1", None]]) for each in (bid, ask)]
+        self.sides = [Levels([] if each is None else [Cell(each, "1")]) for each in (bid, ask)]
 
     def book(self, symbol, *, stale_ok=False):
         if symbol != "BTC/USDT":

@@ -24,12 +24,13 @@ from exconnect.model.enums import (
     TimeInForce,
 )
 from exconnect.model.instrument import Instrument, Range, Rules
-from exconnect.model.market import Book, Candle, Level, Levels, Ticker, Trade
+from exconnect.model.market import Book, Candle, Levels, Ticker, Trade
 from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, plain
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import KeyPermissions, Listing
 from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged, Transferred
+from exconnect.protocol.side import cells_of
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -258,15 +259,11 @@ def book(raw: Any, symbol: str) -> Book:
     return Book(
         exchange=NAME,
         symbol=symbol,
-        bids=_levels(row.bids),
-        asks=_levels(row.asks),
+        bids=Levels(cells_of(_pairs(row.bids))),
+        asks=Levels(cells_of(_pairs(row.asks))),
         sequence=row.last_update_id,
         raw=raw,
     )
-
-
-def _levels(rows: list[list[Any]]) -> Levels:
-    return Levels([[price, quantity, Level(number(price), number(quantity))] for price, quantity in _pairs(rows)])
 
 
 def _pairs(rows: list[list[Any]]) -> list[wire.Pair]:

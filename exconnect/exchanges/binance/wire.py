@@ -6,11 +6,13 @@ Amounts stay as they came (text; JSON numbers in some re-dumped recordings) unti
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from exconnect.model.market import Cell
 from exconnect.protocol.payload import Payloads
 
 Amount = Any  # text of a decimal, None when it is not there
@@ -259,14 +261,21 @@ class Fill(Struct, rename="camel"):
     commission_asset: str | None = None
 
 
+class DepthLevel(Cell, array_like=True, gc=False):
+    """One level of a depth event."""
+
+    price: _Number
+    quantity: _Number
+
+
 class DepthEvent(Struct, gc=False):
     """`<symbol>@depth@100ms`: `U` and `u` are the first and last update in it."""
 
     s: str
     U: int
     u: int
-    b: list[tuple[_Number, _Number]]
-    a: list[tuple[_Number, _Number]]
+    b: list[DepthLevel]
+    a: list[DepthLevel]
     E: int | None = None
 
 
@@ -414,6 +423,11 @@ def is_plain(text: str, event: DepthEvent) -> bool:
     Without its digits such an end is the same for every frame of so many levels: one comparison sees to all of them.
     That there are digits beside the points is seen to by the lengths of `_Number`.
     """
-    bids, asks = (_ROW * len(event.b))[:-1], (_ROW * len(event.a))[:-1]
-    rest = text.encode().translate(None, _DIGITS)
-    return rest.rstrip(b"}").endswith(b'"b":[%b],"a":[%b]' % (bids, asks))
+    return text.encode().translate(None, _DIGITS).endswith(_ends(len(event.b), len(event.a)))
+
+
+@lru_cache(maxsize=4_096)
+def _ends(bids: int, asks: int) -> tuple[bytes, bytes]:
+    """A raw frame and one of a combined stream with so many levels end like this."""
+    end = b'"b":[%b],"a":[%b]}' % ((_ROW * bids)[:-1], (_ROW * asks)[:-1])
+    return end, end + b"}"

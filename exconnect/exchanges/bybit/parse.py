@@ -22,12 +22,13 @@ from exconnect.model.enums import (
     TimeInForce,
 )
 from exconnect.model.instrument import Instrument, Rules
-from exconnect.model.market import Book, Candle, Level, Levels, Ticker, Trade, after
+from exconnect.model.market import Book, Candle, Levels, Ticker, Trade, after
 from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, number_e, plain
 from exconnect.protocol.call import Failure
 from exconnect.protocol.exchange import KeyPermissions, Listing
 from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged
+from exconnect.protocol.side import cells_of
 
 T = TypeVar("T")
 
@@ -169,16 +170,12 @@ def book(raw: Any, symbol: str) -> Book:
     return Book(
         exchange=NAME,
         symbol=symbol,
-        bids=_levels(row.b),
-        asks=_levels(row.a),
+        bids=Levels(cells_of(row.b)),
+        asks=Levels(cells_of(row.a)),
         sequence=row.u,
         time=_time(row.ts),
         raw=raw,
     )
-
-
-def _levels(rows: list[wire.Pair]) -> Levels:
-    return Levels([[price, quantity, Level(number(price), number(quantity))] for price, quantity in rows])
 
 
 def snapshot(raw: Any, symbol: str) -> BookUpdate:

@@ -261,10 +261,15 @@ class MarketSession:
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol) from None
         time_ms = frame.ts if frame.cts is None else frame.cts
-        ids = topic.symbol, data.u, data.u
-        return (_new(BookUpdate, (*ids, data.b, data.a, time_ms, received_at, is_whole, None, wire.is_plain(text))),)
+        bids: Any = data.b
+        asks: Any = data.a
+        is_plain = wire.is_plain(text)
+        if not is_plain:
+            bids, asks = wire.pairs(bids), wire.pairs(asks)
+        update = (topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain)
+        return (_new(BookUpdate, update),)
 
-    def _check_order(self, name: str, data: wire.Book, text: str, *, is_whole: bool) -> None:
+    def _check_order(self, name: str, data: wire.BookChange, text: str, *, is_whole: bool) -> None:
         """A newer update whose cross sequence is older than that of the one before it makes no sense."""
         seq = data.seq
         if seq is None:

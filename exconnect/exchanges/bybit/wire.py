@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from exconnect.model.market import Cell
 from exconnect.protocol.payload import Payloads
 
 Amount = Any  # text of a decimal; "" or None when there is none
@@ -134,7 +135,7 @@ class Kline(Struct, array_like=True):
 
 
 class Book(Struct):
-    """`GET market/orderbook`, and the data of `orderbook.<depth>.<symbol>`."""
+    """`GET market/orderbook`."""
 
     b: list[Pair]
     a: list[Pair]
@@ -256,18 +257,28 @@ class Bar(Struct, gc=False):
     turnover: Amount = None
 
 
+class BookChange(Struct, gc=False):
+    """The data of `orderbook.<depth>.<symbol>`."""
+
+    b: list[Cell]
+    a: list[Cell]
+    u: int
+    seq: int | None = None
+
+
 class BookFrame(Struct, gc=False):
     """A message of `orderbook.<depth>.<symbol>`; `cts` is the matching engine's clock."""
 
     type: str
-    data: Book
+    data: BookChange
     ts: int | None = None
     cts: int | None = None
 
 
 _book_frame = msgspec.json.Decoder(BookFrame)
-_ROWS = r'\[(?:\["\d{1,20}(?:\.\d{1,20})?","\d{1,20}(?:\.\d{1,20})?"\],?)*\]'
-_LEVELS = re.compile(f'"b":{_ROWS},"a":{_ROWS}', re.ASCII)
+_NUMBER = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+"'
+_ROWS = rf"\[(?:\[{_NUMBER},{_NUMBER}\],?+)*+\]"  # possessive: nothing is tried twice
+_LEVELS = re.compile(f'"b":{_ROWS},"a":{_ROWS}')
 
 
 def book_frame(text: str) -> BookFrame:
@@ -285,3 +296,8 @@ def book_frame(text: str) -> BookFrame:
 def is_plain(text: str) -> bool:
     """Whether all levels of a book message in its usual form are plain numbers, seen in one pass over its text."""
     return _LEVELS.search(text) is not None
+
+
+def pairs(cells: list[Cell]) -> list[Pair]:
+    """Prices and quantities that have yet to be looked at."""
+    return [(cell.price, cell.quantity) for cell in cells]

@@ -11,6 +11,7 @@ import pytest
 from exconnect.errors import MalformedMessage
 from exconnect.exchanges.bybit.stream import MarketSession, topic_name
 from exconnect.model.enums import Side
+from exconnect.model.market import Cell
 from exconnect.protocol.session import Acked, BookUpdate, Refused, Topic, Unknown
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -284,7 +285,8 @@ def test_a_book_update(talk):
     (update,) = talk(BOOK).hear(frame())  # data may come before the ack
     assert isinstance(update, BookUpdate)
     assert (update.symbol, update.first_id, update.last_id) == ("BTC/USDT", 11, 11)
-    assert (update.bids, update.asks) == ([("24999.9", "0")], [("25000.1", "0.50"), ("25001", "3")])
+    assert update.bids == [Cell("24999.9", "0")]
+    assert update.asks == [Cell("25000.1", "0.50"), Cell("25001", "3")]
     assert (update.time_ms, update.received_at, update.is_snapshot, update.is_plain) == (4, AT, False, True)
 
 
