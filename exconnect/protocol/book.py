@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from exconnect.model.market import Book, Cell, Levels, streamed
 from exconnect.model.values import datetime_of
@@ -132,8 +132,8 @@ class BookBuilder:
         return self._follow(update)
 
     def _follow(self, update: BookUpdate) -> Change:
-        bids: Any = update.bids if update.is_plain else cells_of(update.bids)
-        asks: Any = update.asks if update.is_plain else cells_of(update.asks)
+        bids = update.bids if update.is_plain else cells_of(update.bids)
+        asks = update.asks if update.is_plain else cells_of(update.asks)
         sequencer = self._sequencer
         last_id = sequencer.last_id
         verdict = sequencer.judge(update)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from exconnect.errors import ExconnectError
 from exconnect.model.account import Balance
-from exconnect.model.market import Candle, Cell, Ticker, Trade
+from exconnect.model.market import Candle, Ticker, Trade
 from exconnect.model.order import Fill, Order
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ class Topic(NamedTuple):
     depth: int = 0
 
 
-Pair = tuple[str, str]  # price and quantity, as texts
-
-
 class BookUpdate(NamedTuple):
     """A change of a book, or all of it. Quantities are absolute, zero removes a level.
 
@@ -50,8 +47,8 @@ class BookUpdate(NamedTuple):
     symbol: str
     first_id: int
     last_id: int
-    bids: Sequence[Pair] | Sequence[Cell]
-    asks: Sequence[Pair] | Sequence[Cell]
+    bids: Sequence[Any]  # pairs of texts; cells where `is_plain`
+    asks: Sequence[Any]
     time_ms: int | None
     received_at: datetime | None  # None: fetched, not streamed
     is_snapshot: bool = False

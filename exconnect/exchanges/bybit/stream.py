@@ -261,11 +261,8 @@ class MarketSession:
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol) from None
         time_ms = frame.ts if frame.cts is None else frame.cts
-        bids: Any = data.b
-        asks: Any = data.a
         is_plain = wire.is_plain(text)
-        if not is_plain:
-            bids, asks = wire.pairs(bids), wire.pairs(asks)
+        bids, asks = (data.b, data.a) if is_plain else (wire.pairs(data.b), wire.pairs(data.a))
         update = (topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain)
         return (_new(BookUpdate, update),)
 
