@@ -381,8 +381,7 @@ class Client(AccountData):
     ) -> list[Order | ExconnectError]:
         """As `place_orders`, for amends."""
         items, left = _all_of(orders, AmendOrder, "orders"), self._timeout(timeout)
-        commands = self._trading().commands
-        return commands.each(lambda item: commands.amend(item, left), items)
+        return self._trading().batches.amend(items, left)
 
     def cancel_orders(
         self, orders: Sequence[OrderRef | CancelOrder], *, timeout: float | None = None
@@ -391,8 +390,7 @@ class Client(AccountData):
         if isinstance(orders, str):
             raise InvalidType("orders must be a sequence", {"argument": "orders"})
         items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
-        commands, left = self._private().commands, self._timeout(timeout)
-        return commands.each(lambda item: commands.cancel(item, left), items)
+        return self._private().batches.cancel(items, self._timeout(timeout))
 
     def recover(self, *, timeout: float = 30.0) -> list[Order]:
         """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too."""

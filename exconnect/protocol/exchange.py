@@ -161,6 +161,9 @@ class Batch(Protocol):
     def place_orders(self, orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[list[Order | Failure]]:
         """Commands with their client order ids."""
 
+    def takes(self, order: Order) -> bool:
+        """Whether an order may be amended or canceled together with others."""
+
     def amend_orders(self, amends: Sequence[tuple[Order, AmendOrder, Instrument]]) -> Call[list[Failure | None]]: ...
     def cancel_orders(self, orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failure | None]]: ...
 

@@ -1,26 +1,45 @@
-"""Several orders at once: in batches where the exchange takes them, else one by one; one result for each."""
+"""Several orders at once: in batches where the exchange takes them, else one by one; one result for each.
+
+An amend or a cancel of several is the first attempt for each of them. What became of it is found out order by order,
+with the same care as if each had been sent alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from exconnect.errors import ExchangeError, ExconnectError, OutcomeUnknown
-from exconnect.model.order import Order, PlaceOrder
+from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
 from exconnect.protocol.call import Failure, FailureKind
-from exconnect.trading.commands import SENDING, Commands, Ready
+from exconnect.trading.commands import SENDING, Amending, Answer, Canceling, Commands, Ready
 
 if TYPE_CHECKING:
+    from exconnect.protocol.call import Call
     from exconnect.protocol.exchange import Batch
     from exconnect.trading.desk import Deadline, Desk
 
 Result = Order | ExconnectError
+T = TypeVar("T")
+Wish = TypeVar("Wish")
 
+
+class Names(NamedTuple):
+    """What an error of one order is about."""
+
+    operation: str
+    exchange: str
+    symbol: str
+    client_order_id: str
+
+
+_LEAST_S = 1.0  # for each of several, however long those before it have taken
 _OPEN = frozenset({FailureKind.LOST, FailureKind.SERVER})  # nothing is known of what became of the order
 
 
 class Batches:
-    """Places many orders for one account."""
+    """Places, amends and cancels many orders for one account."""
 
     def __init__(self, desk: Desk, commands: Commands, batch: Batch | None) -> None:
         self._desk = desk
@@ -44,18 +63,92 @@ class Batches:
         return [done[place] if isinstance(result, Ready) else result for place, result in enumerate(results)]
 
     def _alone(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], timeout: float) -> Result:
-        try:
+        def run() -> Order:
             check(order)
             return self._commands.place(order, timeout)
-        except ExconnectError as error:
-            return error
+
+        return _tried(run)
 
     def _prepared(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], deadline: Deadline) -> Ready | Result:
-        try:
+        def run() -> Ready | Order:
             check(order)
             return self._commands.prepare(order, deadline)
+
+        return _tried(run)
+
+    def amend(self, amends: Sequence[AmendOrder], timeout: float) -> list[Result]:
+        """As `place`, for amends. See `Client.amend_orders`."""
+        commands, deadline = self._commands, self._desk.deadline(timeout)
+        wishes = [_tried(partial(commands.amending, each, self._own(deadline))) for each in amends]
+        together = self._together(
+            [wish for wish in wishes if isinstance(wish, Amending) and wish.is_in_place],
+            lambda wish: wish.order,
+            lambda batch, some: batch.amend_orders([(wish.order, wish.amend, wish.instrument) for wish in some]),
+            "amend_order",
+            deadline,
+        )
+
+        def outcome(wish: Amending) -> Order:
+            return commands.amended(wish, self._own(deadline), together.get(id(wish)))
+
+        return [_tried(partial(outcome, wish)) if isinstance(wish, Amending) else wish for wish in wishes]
+
+    def cancel(self, cancels: Sequence[CancelOrder], timeout: float) -> list[Result]:
+        """As `amend`, for cancels. See `Client.cancel_orders`."""
+        commands, deadline, exchange = self._commands, self._desk.deadline(timeout), self._desk.exchange
+        wishes = [_tried(partial(commands.canceling, each, self._own(deadline))) for each in cancels]
+        together = self._together(
+            [wish for wish in wishes if isinstance(wish, Canceling)],
+            lambda wish: wish.order(exchange),
+            lambda batch, some: batch.cancel_orders([(wish.order(exchange), wish.instrument) for wish in some]),
+            "cancel_order",
+            deadline,
+        )
+
+        def outcome(wish: Canceling) -> Order:
+            return commands.canceled(wish, self._own(deadline), together.get(id(wish)))
+
+        return [_tried(partial(outcome, wish)) if isinstance(wish, Canceling) else wish for wish in wishes]
+
+    def _own(self, deadline: Deadline) -> Deadline:
+        """One that hangs must not leave those behind it without a question of their own."""
+        return self._desk.deadline(max(deadline.left, _LEAST_S))
+
+    def _together(
+        self,
+        wishes: list[Wish],
+        order_of: Callable[[Wish], Order],
+        make: Callable[[Batch, list[Wish]], Call[list[Failure | None]]],
+        operation: str,
+        deadline: Deadline,
+    ) -> dict[int, Answer]:
+        """Send those that may be sent together; what came of it, by the wish's identity."""
+        batch = self._batch
+        if batch is None:
+            return {}
+        some = [wish for wish in wishes if batch.takes(order_of(wish))]
+        answers: dict[int, Answer] = {}
+        for start in range(0, len(some), batch.BATCH):
+            chunk = some[start : start + batch.BATCH]
+            if len(chunk) == 1:
+                break  # it goes alone
+            outcomes = self._outcomes(make(batch, chunk), len(chunk), operation, self._own(deadline))
+            for wish, outcome in zip(chunk, outcomes, strict=True):
+                if isinstance(outcome, Failure) and outcome.kind is FailureKind.LIMIT:
+                    continue  # the budget was short for it: alone it waits
+                order = order_of(wish)
+                names = Names(operation, order.exchange, order.symbol, order.client_order_id)
+                answers[id(wish)] = partial(_raise, outcome, names)
+        return answers
+
+    def _outcomes(
+        self, call: Call[list[Failure | None]], count: int, operation: str, deadline: Deadline
+    ) -> Sequence[Failure | ExconnectError | None]:
+        before = self._commands.refuse_if_halted if operation == "amend_order" else None
+        try:
+            return self._desk.gateway.execute(call, deadline.left * SENDING, before)
         except ExconnectError as error:
-            return error
+            return [error] * count
 
     def _send(self, batch: Batch, orders: list[Ready], deadline: Deadline) -> list[Result]:
         call = batch.place_orders([(each.command, each.instrument, each.order.client_order_id) for each in orders])
@@ -63,7 +156,7 @@ class Batches:
         try:
             answers = self._desk.gateway.execute(call, deadline.left * SENDING, sending)
         except ExconnectError as error:
-            return self._settled([(each, _copy(error, each)) for each in orders], deadline)
+            return self._settled([(each, _copy(error, _names(each))) for each in orders], deadline)
         except BaseException:
             for each in orders:
                 self._commands.interrupted(each, sending)
@@ -81,23 +174,41 @@ class Batches:
     def _result(self, ready: Ready, answer: Result, deadline: Deadline) -> Result:
         if isinstance(answer, Order):
             return self._commands.placed(ready, answer)
-        try:
-            return self._commands.unplaced(ready, answer, deadline)
-        except ExconnectError as raised:
-            return raised
+        return _tried(partial(self._commands.unplaced, ready, answer, deadline))
 
 
 def _answered(ready: Ready, answer: Order | Failure) -> Result:
-    if isinstance(answer, Order):
-        return answer
-    error = _copy(answer.error, ready)
-    return OutcomeUnknown(error.message, error.details) if answer.kind in _OPEN else error
+    return answer if isinstance(answer, Order) else _error(answer, _names(ready))
 
 
-def _copy(error: ExconnectError, ready: Ready) -> ExconnectError:
+def _tried(run: Callable[[], T]) -> T | ExconnectError:
+    try:
+        return run()
+    except ExconnectError as error:
+        return error
+
+
+def _raise(outcome: Failure | ExconnectError | None, names: Names) -> None:
+    """What a call for several has said of one order, as if it had been the only one."""
+    if isinstance(outcome, Failure):
+        raise _error(outcome, names)
+    if outcome is not None:
+        raise _copy(outcome, names)
+
+
+def _names(ready: Ready) -> Names:
+    return Names("place_order", ready.order.exchange, ready.order.symbol, ready.order.client_order_id)
+
+
+def _error(failure: Failure, names: Names) -> ExconnectError:
+    error = _copy(failure.error, names)
+    return OutcomeUnknown(error.message, error.details) if failure.kind in _OPEN else error
+
+
+def _copy(error: ExconnectError, names: Names) -> ExconnectError:
     """The same for one order: each has an error of its own."""
     details = {name: value for name, value in error.details.items() if name != "client_order_id"}
-    names = {"symbol": ready.order.symbol, "client_order_id": ready.order.client_order_id, "operation": "place_order"}
-    if isinstance(error, ExchangeError | OutcomeUnknown):
-        names["exchange"] = ready.order.exchange
-    return type(error)(error.message, details | names)
+    own = names._asdict()
+    if not isinstance(error, ExchangeError | OutcomeUnknown):
+        del own["exchange"]
+    return type(error)(error.message, details | own)

@@ -85,6 +85,37 @@ class Sending:
         self.has_begun = True
 
 
+class Amending(Struct, frozen=True):
+    """A change of an open order that everything here allows, with the call that sends it."""
+
+    order: Order
+    amend: AmendOrder
+    command: PlaceOrder  # the order as it would be then
+    instrument: Instrument
+    call: Call[Order | None]
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the order stays the same one."""
+        return self.call.client_order_id == self.order.client_order_id
+
+
+class Canceling(Struct, frozen=True):
+    """An order that shall be no more, and what is known of it."""
+
+    client_order_id: str
+    instrument: Instrument
+    known: Order | None
+
+    def order(self, exchange: str) -> Order:
+        """The order, even if no more of it is known than that somebody wants it gone."""
+        return self.known or _stub(exchange, self.client_order_id, self.instrument.symbol)
+
+
+# What a call for several has said of one of them: None if it is acknowledged; raises if it was refused, or not told.
+Answer = Callable[[], None]
+
+
 class Commands:
     """Places, amends and cancels for one account."""
 
@@ -286,6 +317,10 @@ class Commands:
     def amend(self, amend: AmendOrder, timeout: float) -> Order:
         """Change an open order, in place where the exchange can; see `Client.amend_order`."""
         deadline = self._desk.deadline(timeout)
+        return self.amended(self.amending(amend, deadline), deadline)
+
+    def amending(self, amend: AmendOrder, deadline: Deadline) -> Amending:
+        """A change that may be sent."""
         self._first(deadline)
         client_order_id, symbol, known = self._desk.place_of(amend.order, amend.symbol)
         instrument = self._desk.instrument(symbol, deadline.left)
@@ -296,10 +331,18 @@ class Commands:
         command = _amended(order, amend)
         self._admit(command, deadline)
         call = self._desk.rest.amend_order(order, amend, instrument, self._new_id())
-        if call.client_order_id != client_order_id:
-            return self._replace(order, command, call, instrument, deadline)
+        return Amending(order, amend, command, instrument, call)
+
+    def amended(self, amending: Amending, deadline: Deadline, answer: Answer | None = None) -> Order:
+        """What the order becomes; the change is sent, unless it was and `answer` tells what came of that."""
+        order, amend, instrument = amending.order, amending.amend, amending.instrument
+        if not amending.is_in_place:
+            return self._replace(order, amending.command, amending.call, instrument, deadline)
         try:
-            changed = self._desk.gateway.execute(call, deadline.left, self._refuse_if_halted)
+            if answer is None:
+                changed = self._desk.gateway.execute(amending.call, deadline.left, self.refuse_if_halted)
+            else:
+                changed = answer()
         except OutcomeUnknown:
             changed = None
         except OrderRejected as error:
@@ -308,9 +351,10 @@ class Commands:
             changed = None  # the refusal may be the echo of an attempt before it that was executed
         if changed is None:
             return self._amend_outcome(order, amend, instrument, deadline)
-        return self._desk.orders.apply(replace(changed, client_order_id=client_order_id))
+        return self._desk.orders.apply(replace(changed, client_order_id=order.client_order_id))
 
-    def _refuse_if_halted(self, _: Attempt) -> None:
+    def refuse_if_halted(self, _: Attempt) -> None:
+        """An attempt to change an order is about to leave."""
         halt = self._intents.halt_state()
         if halt is not None:
             raise halted(halt)
@@ -384,13 +428,25 @@ class Commands:
     def cancel(self, cancel: CancelOrder, timeout: float) -> Order:
         """What the order became; see `Client.cancel_order`."""
         deadline = self._desk.deadline(timeout)
+        return self.canceled(self.canceling(cancel, deadline), deadline)
+
+    def canceling(self, cancel: CancelOrder, deadline: Deadline) -> Canceling:
+        """What shall be canceled."""
         client_order_id, symbol, known = self._target(cancel)
-        instrument = self._desk.instrument(symbol, deadline.left)
+        return Canceling(client_order_id, self._desk.instrument(symbol, deadline.left), known)
+
+    def canceled(self, canceling: Canceling, deadline: Deadline, answer: Answer | None = None) -> Order:
+        """What the order becomes; a cancel is sent, unless one was and `answer` tells what came of that."""
+        client_order_id, instrument, known = canceling.client_order_id, canceling.instrument, canceling.known
         was_sent, words, pauses = False, "", _repeated(_RECANCEL_S)
         while True:
             found = None
             try:
-                found = self._cancel_once(client_order_id, known, instrument, deadline)
+                if answer is None or was_sent:
+                    found = self._cancel_once(client_order_id, known, instrument, deadline)
+                else:
+                    answer()
+                    found = self._followed(canceling.order(self._desk.exchange), instrument, deadline)
             except OrderNotFound:
                 found = self._after_not_found(client_order_id, known, instrument, deadline)
                 words = _NOT_YET if known is not None and known.status is OrderStatus.UNKNOWN else ""
@@ -404,7 +460,7 @@ class Commands:
             if found is not None and known is not None and known.is_done:
                 return known
             if deadline.left <= 0:
-                order = known or _stub(self._desk.exchange, client_order_id, symbol)
+                order = known or canceling.order(self._desk.exchange)
                 raise self._unknown(order, instrument, "cancel_order", words)
             self._desk.env.sleep(min(next(pauses), deadline.left))
 
@@ -552,18 +608,6 @@ class Commands:
 
     def _unanswered(self) -> list[Order]:
         return [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]
-
-    # ------------------------------------------------------------ several
-
-    def each(self, run: Callable[[T], Order], items: Sequence[T]) -> list[Order | ExconnectError]:
-        """One result per item in the order given; an item's failure is its result."""
-        results: list[Order | ExconnectError] = []
-        for item in items:
-            try:
-                results.append(run(item))
-            except ExconnectError as error:
-                results.append(error)
-        return results
 
 
 def _pending(exchange: str, command: PlaceOrder, client_order_id: str, now: datetime) -> Order:

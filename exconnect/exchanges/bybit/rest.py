@@ -634,10 +634,16 @@ def place_orders(orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[l
     return _batch("place_orders", "order/create-batch", [_placing(*each) for each in orders], made, Replay.NEVER)
 
 
+def takes(order: Order) -> bool:
+    """Conditional orders cannot be amended with others, and a cancel of several has no word for their kinds."""
+    return _filter(order) == _PLAIN
+
+
 def amend_orders(amends: Sequence[tuple[Order, AmendOrder, Instrument]]) -> Call[list[Failure | None]]:
     """Amend up to `BATCH` orders; one result per order."""
     rows = [[*_amending(*each), ("orderLinkId", each[0].client_order_id)] for each in amends]
-    return _batch("amend_orders", "order/amend-batch", rows, _nothing_said, Replay.ABSOLUTE)
+    # Not repeated: what the second answer refuses, the first attempt may have done.
+    return _batch("amend_orders", "order/amend-batch", rows, _nothing_said, Replay.NEVER)
 
 
 def cancel_orders(orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failure | None]]:
@@ -646,7 +652,6 @@ def cancel_orders(orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failu
         [
             ("symbol", instrument.exchange_symbol),
             _which(order.client_order_id, order.order_id),
-            ("orderFilter", _filter(order)),
             ("orderLinkId", order.client_order_id),
         ]
         for order, instrument in orders

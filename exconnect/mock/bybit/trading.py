@@ -86,8 +86,8 @@ def create_batch(call: Call) -> Json:
 
 
 def amend_batch(call: Call) -> Json:
-    """Up to ten amends."""
-    return _batch(call, _amend, {})
+    """Up to ten amends, of plain orders."""
+    return _batch(call, _amend_plain, {})
 
 
 def cancel_batch(call: Call) -> Json:
@@ -154,6 +154,12 @@ def _amend(call: Call, params: Params) -> Json:
         raise refusing(refused, wish) from refused
     call.intake.amend(target.number, wanted, call.now_ms)
     return target.ids
+
+
+def _amend_plain(call: Call, params: Params) -> Json:
+    if _find(call, params).kind != "Order":
+        raise Fail(10001, "Request parameter error: conditional orders cannot be amended in a batch.")
+    return _amend(call, params)
 
 
 def _wanted(params: Params, wish: NewOrder) -> dict[str, Any]:

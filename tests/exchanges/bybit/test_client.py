@@ -8,7 +8,10 @@ from decimal import Decimal
 import pytest
 
 from exconnect import (
+    AmendOrder,
+    AmendRefused,
     Banned,
+    CancelOrder,
     Client,
     InsufficientFunds,
     InvalidOrder,
@@ -17,6 +20,7 @@ from exconnect import (
     OrderNotFound,
     OrderRejected,
     OrderStatus,
+    OutcomeUnknown,
     PlaceOrder,
     Side,
     UnknownSymbol,
@@ -262,6 +266,85 @@ def test_several_orders_go_in_batches(client, mock):
         OrderStatus.CANCELED
     }
     assert len(mock.ledger.orders(BTC)) == 9  # counted last: an order enters the book after its acknowledgement
+
+
+def placed(client, count):
+    results = client.place_orders(several(count))
+    assert all(client.orders.wait(each, until="accepted").status is OrderStatus.NEW for each in results)
+    return results
+
+
+def sent(mock, *operations):
+    return [request.operation for request in mock.ledger.requests if request.operation in operations]
+
+
+def test_several_amends_go_in_batches(client, mock):
+    stop = client.place_order(BTC, "sell", "0.01", price="49000", stop_price="50000", type="stop_loss_limit")
+    orders = [*placed(client, 12), client.orders.wait(stop, until="accepted")]
+    amends = [AmendOrder(order, quantity="0.002") for order in orders]
+    amends[3] = AmendOrder(orders[3], quantity="0.0020001")  # refused here
+    client.cancel_order(orders[7])
+    mock.execute(BTC, "sell", "101", price="50011")  # the best of ours is filled, and nobody tells us
+    results = client.amend_orders(amends)
+    refusals = {3: InvalidOrder, 7: AmendRefused, 11: OrderNotFound}
+    for number, result in enumerate(results):
+        if number in refusals:
+            assert type(result) is refusals[number]
+        else:
+            assert (result.client_order_id, result.quantity) == (orders[number].client_order_id, D("0.002"))
+    assert sorted(sent(mock, "amend_orders", "amend_order")) == ["amend_order", "amend_orders"]  # the conditional one
+
+
+def test_several_cancels_go_in_batches(client, mock):
+    stop = client.place_order(BTC, "sell", "0.01", price="49000", stop_price="50000", type="stop_loss_limit")
+    orders = [*placed(client, 13), client.orders.wait(stop, until="accepted")]
+    mock.execute(BTC, "sell", "101", price="50012")  # the best of ours is filled
+    results = client.cancel_orders([*orders, CancelOrder("nobody-knows-me", symbol=BTC)])
+    assert [type(result).__name__ for result in results] == ["Order"] * 14 + ["OrderNotFound"]
+    states = {result.client_order_id: result.status for result in results[:-1]}
+    assert states.pop(orders[12].client_order_id) is OrderStatus.FILLED
+    assert set(states.values()) == {OrderStatus.CANCELED}
+    assert sent(mock, "cancel_orders") == ["cancel_orders"] * 2
+    assert sent(mock, "cancel_order") == ["cancel_order"]
+
+
+@pytest.mark.parametrize("at", ["before_accept", "after_accept"])
+def test_a_batch_of_cancels_without_an_answer(client, mock, at):
+    orders = placed(client, 3)
+    mock.faults.add("reset", on="cancel_orders", at=at)
+    assert {result.status for result in client.cancel_orders(orders)} == {OrderStatus.CANCELED}
+    assert client.fetch_open_orders() == []
+
+
+def test_a_batch_of_amends_without_an_answer(client, mock):
+    orders = placed(client, 3)
+    mock.faults.add("reset", on="amend_orders", at="after_accept")
+    amended = client.amend_orders([AmendOrder(order, quantity="0.003") for order in orders])
+    assert {result.quantity for result in amended} == {D("0.003")}
+    mock.faults.add("reset", on="amend_orders", at="before_accept")
+    amended = client.amend_orders([AmendOrder(order, quantity="0.004") for order in orders], timeout=2)
+    assert {type(result) for result in amended} == {OutcomeUnknown}
+    assert len({result.client_order_id for result in amended}) == 3
+    assert {order.quantity for order in client.fetch_open_orders()} == {D("0.003")}
+
+
+def test_what_is_beyond_the_budget_of_a_batch_is_canceled_alone(client, mock):
+    orders = placed(client, 3)
+    for operation, code in (("cancel_orders", 10006), ("amend_orders", 10006)):
+        mock.faults.add("status", on=operation, at="before_accept", status=200, code=code)
+    assert {order.quantity for order in client.amend_orders([AmendOrder(o, quantity="0.002") for o in orders])} == {
+        D("0.002")
+    }
+    assert {order.status for order in client.cancel_orders(orders)} == {OrderStatus.CANCELED}
+
+
+def test_no_amends_of_several_while_halted(client, mock):
+    orders = placed(client, 2)
+    client.halt("enough")
+    results = client.amend_orders([AmendOrder(order, quantity="0.002") for order in orders])
+    assert [type(result).__name__ for result in results] == ["TradingHalted"] * 2
+    assert sent(mock, "amend_orders", "amend_order") == []
+    assert {order.status for order in client.cancel_orders(orders)} == {OrderStatus.CANCELED}
 
 
 def test_a_batch_whose_answer_is_lost_is_found_order_by_order(client, mock):
