@@ -71,6 +71,11 @@ def test_the_story_in_lines(run):
     ]  # fmt: skip
     places = [ran.out.index(text) for text in told]
     assert places == sorted(places)
+    for exchange in available():
+        assert re.search(rf"{exchange} +is live", ran.out)
+        assert re.search(rf"{exchange} +limit buy 0.05 BTC/USDT", ran.out)
+    for symbol in SYMBOLS:  # one book over all of them
+        assert re.search(rf"together +{symbol}  \S+ on (binance|bybit) / \S+ on (binance|bybit), \d+ books of", ran.out)
 
 
 def on_a_terminal(*words, **environ):
@@ -104,6 +109,18 @@ def test_the_story_on_a_terminal():
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
     assert "all as it should be" in plain
     assert max(len(line.rstrip("\r")) for line in re.sub(r"\x1b\[[0-9;?]*m", "", frames[3]).split("\n")) <= 100
+
+
+@pytest.mark.network
+def test_nothing_of_the_header_is_lost_on_a_narrow_terminal():
+    code, seen = on_a_terminal("demo", "--seconds", "1", COLUMNS="80", LINES="24")
+    assert code == 0, seen
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
+    headers = [line.rstrip() for line in plain.splitlines() if line.startswith("  exconnect demo")]
+    assert any(line.endswith("s  binance live  bybit live") for line in headers)
+    assert max(map(len, headers)) <= 80
+    assert "  binance BTC/USDT" in plain
+    assert re.search(r"all together  BTC/USDT  \S+ on b", plain)
 
 
 @pytest.mark.network

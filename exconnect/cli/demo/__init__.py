@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from exconnect.cli.demo.performance import SYMBOLS, Performance
 from exconnect.cli.demo.show import Show, Telling
-from exconnect.cli.output import DONE, FAILED, Output
+from exconnect.cli.output import DONE, FAILED, Output, shown
 from exconnect.cli.session import mock_of
 from exconnect.client import Client
 from exconnect.consolidated import ConsolidatedBook, ConsolidatedView
 from exconnect.environment import Environment
-from exconnect.errors import InvalidArgument
+from exconnect.errors import InvalidArgument, StreamError
 from exconnect.mock import MockExchange
 from exconnect.venue.plan import available
 
@@ -32,7 +32,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
         raise InvalidArgument("--seconds must be above 0, and at most a day", {"argument": "seconds"})
     telling = Telling(Environment())
     with _stage(given, telling) as (performances, books):
-        show = Show(output, performances, telling, given.seconds)
+        show = Show(output, performances, books, telling, given.seconds)
         try:
             _play(performances, show)
         finally:
@@ -70,6 +70,17 @@ class Merged:
         self.exchanges: set[str] = set()
         self._book = ConsolidatedBook(symbol, *(performance.stream for performance in performances))
         self._book.on_change(self._count)
+
+    def best(self) -> str:
+        """The best prices now, and where they are."""
+        try:
+            view = self._book.view()
+        except StreamError:
+            return "–"
+        bid, ask = view.best_bid, view.best_ask
+        if bid is None or ask is None:
+            return "–"
+        return f"{shown(bid.price)} on {bid.exchange} / {shown(ask.price)} on {ask.exchange}"
 
     def _count(self, view: ConsolidatedView) -> None:
         self.updates += 1

@@ -92,7 +92,7 @@ class Performance:
     def _tell_all(self) -> None:
         self.stream.start()
         self._need(self.stream.wait_live(_LIVE_S), "the stream did not become live")
-        self.telling.say("●", f"{self.exchange} is live: {', '.join(map(self._price, SYMBOLS))}", "green")
+        self._say("●", f"is live: {', '.join(map(self._price, SYMBOLS))}", "green")
         self._until(_PLACE)
         resting = self._place_limit()
         self._until(_AMEND)
@@ -140,23 +140,23 @@ class Performance:
     def _born(self, order: Order, name: str, *more: str) -> Life:
         life = Life(name, order, [" ".join((str(order.status), *more))])
         self.lives.append(life)
-        self.telling.say("→", f"{name}: {life.steps[0]}  ({order.client_order_id})", "cyan")
+        self._say("→", f"{name}: {life.steps[0]}  ({order.client_order_id})", "cyan")
         return life
 
     def _lives_on(self, life: Life, order: Order, what: str) -> None:
         life.order = order
         life.steps.append(what)
-        self.telling.say("→", f"{life.name}: {life.steps[-1]}", "cyan")
+        self._say("→", f"{life.name}: {life.steps[-1]}", "cyan")
 
     def _lose_connection(self) -> None:
         before, begun = self.stream.metrics()["reconnects"], self.env.now()
         updates = self.witness.updates.copy()
-        self.telling.say("✂", f"{self.exchange} hangs up on the stream", "yellow")
+        self._say("✂", "hangs up on the stream", "yellow")
         self.mock.faults.add("disconnect", on="public")
         self._need(self.witness.wait_until(lambda: self._is_back(before, updates), _RECOVERY_S), "it did not come back")
         self.recovered_s = self.env.now() - begun
         text = f"connected again, books are right again, after {self.recovered_s:.2f} s"
-        self.telling.say("●", text, "green")
+        self._say("●", text, "green")
 
     def _is_back(self, reconnects: float, updates: dict[str, int]) -> bool:
         has_news = all(self.witness.updates[symbol] > updates.get(symbol, 0) for symbol in SYMBOLS)
@@ -168,7 +168,7 @@ class Performance:
             truth = self.mock.ledger.book(symbol)
             if self.witness.compare(symbol, truth, _SETTLE_S):
                 self.matches.append(symbol)
-                self.telling.say("✓", f"{symbol} equals the exchange's own book at #{truth.sequence}", "green")
+                self._say("✓", f"{symbol} equals the exchange's own book at #{truth.sequence}", "green")
         metrics = self.stream.metrics()
         self.witness.check_steps(int(metrics["reconnects"] + metrics["resyncs"]))
 
@@ -177,7 +177,10 @@ class Performance:
     def _tell_status(self, change: StatusChanged) -> None:
         if change.status in (StreamStatus.DOWN, StreamStatus.FAILED) and not self._over.is_set():
             text = f"{change.connection} is {change.status} ({change.reason}); no book is shown until it is right again"
-            self.telling.say("✗", text, "red")
+            self._say("✗", text, "red")
+
+    def _say(self, glyph: str, text: str, colour: str) -> None:
+        self.telling.say(glyph, f"{self.exchange:<9}{text}", colour)
 
     def _price(self, symbol: str) -> str:
         try:

@@ -17,6 +17,7 @@ from exconnect.model.enums import Side
 from exconnect.model.market import Book, Trade
 
 if TYPE_CHECKING:
+    from exconnect.cli.demo import Merged
     from exconnect.cli.demo.performance import Performance
 
 _ROWS = 5
@@ -57,9 +58,17 @@ class Telling:
 class Show:
     """Draws; called by the main thread only. With `--json` it is silent."""
 
-    def __init__(self, output: Output, performances: Sequence[Performance], telling: Telling, seconds: float) -> None:
+    def __init__(
+        self,
+        output: Output,
+        performances: Sequence[Performance],
+        merged: Sequence[Merged],
+        telling: Telling,
+        seconds: float,
+    ) -> None:
         self._output = output
         self._performances = performances
+        self._merged = merged
         self._telling = telling
         self._seconds = seconds
         self._picture = Picture()
@@ -87,7 +96,7 @@ class Show:
         book = performance.witness.books.get(performance.symbols[0])
         if book is not None:
             self._was_drawn = True
-            self._output.text(f"\n{' ' * 10}{book.symbol}")
+            self._output.text(f"\n{' ' * 10}{performance.exchange} {book.symbol}")
             for line in tidy(book).draw(_ROWS).splitlines():
                 self._output.text(f"{' ' * 10}{line}")
             self._output.text()
@@ -101,22 +110,28 @@ class Show:
 
     def _lines(self, width: int) -> Iterator[str]:
         yield ""
-        yield self._progress()
+        yield self._progress(width)
         yield ""
         columns = [self._book(performance, symbol) for performance, symbol in self._shown(width)]
         for row in zip_longest(*columns, self._tape(), fillvalue=""):
             yield _GAP.join(row)
         yield ""
+        for merged in self._merged:
+            yield f"  {paint('all together', 'bold')}  {merged.symbol}  {merged.best()}"
         for performance in self._performances:
             for life in performance.lives:
-                yield f"  {paint(life.name, 'bold')}  {paint(' ── ', 'dim').join(life.steps)}"
+                yield f"  {performance.exchange:<9}{paint(life.name, 'bold')}  {paint(' ── ', 'dim').join(life.steps)}"
 
-    def _progress(self) -> str:
+    def _progress(self, width: int) -> str:
         elapsed = self._telling.elapsed()
-        done = min(int(elapsed / self._seconds * _BAR), _BAR)
-        bar = paint("━" * done, "cyan") + paint("━" * (_BAR - done), "dim")
-        states = "  ".join(f"{p.exchange} {_state(p)}" for p in self._performances)
-        return f"  exconnect demo  {bar}  {elapsed:.1f} of {self._seconds:g} s  {states}"
+        statuses = [(p.exchange, str(p.stream.status)) for p in self._performances]
+        time = f"{elapsed:.1f} of {self._seconds:g} s"
+        others = len("  exconnect demo    ") + len(time) + sum(3 + len(name) + len(how) for name, how in statuses)
+        length = min(max(width - others, 0), _BAR)
+        done = min(int(elapsed / self._seconds * length), length)
+        bar = paint("━" * done, "cyan") + paint("━" * (length - done), "dim")
+        states = "  ".join(f"{name} {paint(how, 'green' if how == 'live' else 'yellow')}" for name, how in statuses)
+        return f"  exconnect demo  {bar}  {time}  {states}"
 
     def _shown(self, width: int) -> list[tuple[Performance, str]]:
         pairs = [(performance, symbol) for performance in self._performances for symbol in performance.symbols]
@@ -129,7 +144,7 @@ class Show:
             is_valid = True
         except StreamError:
             is_valid = False
-        title = f"  {symbol}  " + ("" if is_valid else "not valid now")
+        title = f"  {performance.exchange} {symbol}  " + ("" if is_valid else "not valid now")
         lines = [] if book is None else tidy(book).draw(_ROWS).splitlines()
         painted = [paint(line.ljust(_BOOK_WIDTH), *_colours(at, book, is_valid)) for at, line in enumerate(lines)]
         blank = [" " * _BOOK_WIDTH] * (_LINES - 1 - len(painted))
@@ -147,6 +162,7 @@ class Show:
         parts = []
         for performance in self._performances:
             books = performance.witness.books
+            parts.append(performance.exchange)
             parts += [f"{symbol} {_best(books.get(symbol))}" for symbol in performance.symbols]
             parts.append(f"{performance.witness.trades} trades")
         return "  ".join(parts)
@@ -161,21 +177,19 @@ class Show:
                 name, best = f"{performance.exchange:<9}{symbol}", f"{shown(seen['bid'])} / {shown(seen['ask'])}"
                 text(f"  {name}  {best:<21} {seen['updates']} books, {_ends(performance, symbol)}")
             for life in performance.lives:
-                text(f"  {'order':<8} {life.name}: {', '.join(life.steps)}")
+                text(f"  {performance.exchange:<9}{life.name}: {', '.join(life.steps)}")
             for wrong in performance.violations():
                 text(paint(f"  {'wrong':<8} {wrong}", "red"))
             for missing in performance.missing():
                 text(paint(f"  {'missing':<8} {missing}", "red"))
+        for merged in self._merged:
+            where = " and ".join(sorted(merged.exchanges))
+            text(f"  {'together':<9}{merged.symbol}  {merged.best()}, {merged.updates} books of {where}")
         text(f"  {'trades':<8} {result['trades']}, each once and in order")
         text(f"  {'stream':<8} connected again {_times(result['reconnects'])} after a loss")
         is_well = "all as it should be" if result["ok"] else "not as it should be"
         verdict = paint(is_well, "green" if result["ok"] else "red", "bold")
         text(f"\n{verdict}: {result['violations']} violations in {result['seconds']} s")
-
-
-def _state(performance: Performance) -> str:
-    status = performance.stream.status
-    return paint(str(status), "green" if status == "live" else "yellow")
 
 
 def _colours(at: int, book: Book | None, is_valid: bool) -> tuple[str, ...]:  # noqa: FBT001 - private, and short
