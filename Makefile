@@ -62,6 +62,7 @@ imports: $(VENV)/.dev ## the layers of the house
 
 docs: $(VENV)/.dev ## docs/_build/html, warnings are errors
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 dist: $(VENV)/.dev ## build sdist and wheel, and look inside
 	@rm -rf dist build

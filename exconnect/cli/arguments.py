@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 import sys
 from typing import NoReturn, TypeAlias
 
@@ -16,10 +18,22 @@ exit codes: 0 done · 1 refused, failed or something found wrong · 2 usage or c
 3 exchange not reachable or not available · 4 outcome of an order unknown · 130 interrupted"""
 
 
+_NO_CHOICE = re.compile(r"(?:argument (?P<name>.+?): )?invalid choice: '?(?P<typed>.*?)'? \(choose from (?P<all>.+)\)")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
+        found = _NO_CHOICE.fullmatch(message)
+        if found is not None:
+            message = _no_choice(found["typed"], re.findall(r"[\w-]+", found["all"]))
         raise InvalidArgument(message, {"argument": "command line"})
+
+
+def _no_choice(typed: str, choices: list[str]) -> str:
+    now = [choice for choice in choices if choice not in LATER]
+    near = difflib.get_close_matches(typed.lower(), now, n=1)
+    return f"{typed!r}: did you mean {near[0]}?" if near else f"{typed!r} is none of {', '.join(now)}"
 
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001 - its type has no public name

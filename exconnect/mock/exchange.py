@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from exconnect.config import Credentials, Endpoints
@@ -18,12 +15,14 @@ from .fixed import decimal, scaled
 from .keys import HmacKey
 from .ledger import Ledger
 from .market import DEFAULT_BALANCES, DEFAULT_SYMBOLS
+from .state import StateDir
 from .threads import wall_ms
 from .world import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
+    from pathlib import Path
     from types import TracebackType
 
     from .server import Server
@@ -69,7 +68,7 @@ class MockExchange:
         self._port = port
         self._pid: int | None = None
         self._server: Server | None = None
-        self._state_dir: Path | None = None
+        self._state: StateDir | None = None
         self.faults = Faults(self._on_fault)
         """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
         setup = Setup(symbols or DEFAULT_SYMBOLS, balances or DEFAULT_BALANCES, seed, self._activity, self._now_ms())
@@ -92,7 +91,7 @@ class MockExchange:
             self._port = server.start()
             self._server = server
             self._pid = os.getpid()
-            self._state_dir = Path(tempfile.mkdtemp(prefix="exconnect-mock-"))
+            self._state = StateDir()
             self._core.front.elsewhere = f"{self.rest_url}/elsewhere"
         return self
 
@@ -102,8 +101,8 @@ class MockExchange:
         if server is None or self._pid != os.getpid():
             return
         server.stop(STOP_WITHIN)
-        if self._state_dir is not None:
-            shutil.rmtree(self._state_dir, ignore_errors=True)
+        if self._state is not None:
+            self._state.remove()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -147,11 +146,11 @@ class MockExchange:
     @property
     def state_dir(self) -> Path:
         """A temporary directory, removed by ``stop``. Raises: RuntimeError before ``start``."""
-        if self._state_dir is None:
+        if self._state is None:
             raise RuntimeError(
                 "the mock exchange has not been started: `with MockExchange(…) as mock:`, or mock.start()"
             )
-        return self._state_dir
+        return self._state.path
 
     def credentials(self, kind: str = "hmac") -> Credentials:
         """A key that may trade: ``hmac``, ``rsa`` or (Binance) ``ed25519``. Raises: ValueError."""

@@ -135,3 +135,21 @@ def test_the_log_is_on_stderr(process, ended):
 def test_parse_raises_what_the_rest_of_the_house_raises():
     with pytest.raises(InvalidArgument):
         arguments.parse(["book"])
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["bok", "BTC/USDT"], "'bok': did you mean book?"),
+        (["journal", "shwo"], "'shwo': did you mean show?"),
+        (["history", "Candels"], "'Candels': did you mean candles?"),
+        (
+            ["xyzzy"],
+            "'xyzzy' is none of demo, mock, doctor, time, symbols, ticker, book, history, journal, halt, resume",
+        ),
+    ],
+)
+def test_what_was_meant(words, message):
+    with pytest.raises(InvalidArgument) as caught:
+        arguments.parse(words)
+    assert caught.value.message == message

@@ -81,15 +81,21 @@ def _packages() -> Check:
 
 
 def _extras() -> Check:
-    needed: dict[str, list[str]] = {}
-    for name, _, extra in _requirements():
+    needed: dict[str, list[tuple[str, str | None]]] = {}
+    for name, least, extra in _requirements():
         if extra is not None and extra != "all":
-            needed.setdefault(extra, []).append(name)
-    there = [extra for extra, names in needed.items() if all(map(_installed, names))]
+            needed.setdefault(extra, []).append((name, least))
+    there = [extra for extra, packages in needed.items() if all(_installed(name) for name, _ in packages)]
     missing = [extra for extra in needed if extra not in there]
     detail = f"there: {', '.join(there) or 'none'}; not there: {', '.join(missing) or 'none'}"
-    advice = f"what you want of them: pip install 'exconnect[{','.join(missing)}]'" if missing else ""
+    # The packages themselves, which can be had however exconnect itself was installed.
+    ways = (f"{extra}: pip install {_quoted(needed[extra])}" for extra in missing)
+    advice = f"what you want of them: {'; '.join(ways)}" if missing else ""
     return Check("extras", True, detail, advice)
+
+
+def _quoted(packages: list[tuple[str, str | None]]) -> str:
+    return " ".join(f"'{name}>={least}'" if least else f"'{name}'" for name, least in packages)
 
 
 def _patched() -> Check:
