@@ -1,7 +1,7 @@
 """What the documentation shows, runs: the blocks that it marks, against the mock exchanges.
 
-A line `% runs` right before a block (a comment: it is not on the page) says that the block works as it stands. What it
-takes for granted, its own function say, stands behind: `% runs, given store = print`. The Python blocks of a page share
+A line `<!-- runs -->` right before a block (a comment: it is not on the page) says that the block works as it stands. What
+it takes for granted, its own function say, stands behind: `<!-- runs, given store = print -->`. The Python blocks of a page share
 their names, in order, and find a `client`, its `mock`, and environment variables under which `Client("binance")` and
 `Client("bybit")` reach a mock exchange. Of a console block, each line behind a `$` runs.
 """
@@ -24,7 +24,7 @@ from exconnect.trading.queries import OrderView
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 BLOCK = re.compile(
-    r"^% runs(?:, given (?P<given>[^\n]+))?\n\n?```(?P<kind>python|console)\n(?P<text>.*?)^```",
+    r"^<!-- runs(?:, given (?P<given>[^\n]+))? -->\n\n?```(?P<kind>python|console)\n(?P<text>.*?)^```",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ exconnect (.*)$", re.MULTILINE)
@@ -95,8 +95,17 @@ def test_every_how_to_runs():
 
 def test_marks_are_in_front_of_blocks():
     for page in PAGES:
-        marks = re.findall(r"^% runs.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        marks = re.findall(r"^<!-- runs.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert len(marks) == len(blocks(page)), name_of(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_can_be_read_as_a_file(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert "[](" not in text, "a link needs a text, which only the built site would fill in"
+    assert not re.search(r"^% ", text, re.MULTILINE), "a comment that only the built site hides"
+    has_words_only_when_built = "autoclass" in page.read_text(encoding="utf-8") or "automodule" in page.read_text()
+    assert not has_words_only_when_built or "docstrings" in text, "say where the text is"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
