@@ -1,9 +1,9 @@
 """What the documentation shows, runs: the blocks that it marks, against the mock exchanges.
 
-A line `<!-- runs -->` right before a block (a comment: it is not on the page) says that the block works as it stands. What
-it takes for granted, its own function say, stands behind: `<!-- runs, given store = print -->`. The Python blocks of a page share
-their names, in order, and find a `client`, its `mock`, and environment variables under which `Client("binance")` and
-`Client("bybit")` reach a mock exchange. Of a console block, each line behind a `$` runs.
+A line `<!-- runs -->` right before a block (a comment: it is not on the page) says that the block works as it stands.
+What it takes for granted, its own function say, stands behind: `<!-- runs, given store = print -->`. The Python blocks
+of a page share their names, in order, and find a `client`, its `mock`, and environment variables under which
+`Client("binance")` and `Client("bybit")` reach a mock exchange. Of a console block, each line behind a `$` runs.
 """
 
 from __future__ import annotations
