@@ -586,6 +586,8 @@ class Commands:
         if self._is_recovered:
             return
         self._take_over()
+        with suppress(JournalUnavailable):
+            self._intents.prune()
         self._is_recovered = True
         for order, instrument in self._with_instruments(self._unanswered(), deadline):
             found = look(self._desk, order, instrument, deadline)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
 from cachetools import LRUCache
 
 from exconnect.errors import IntentConflict, TradingHalted
@@ -71,6 +72,9 @@ class IntentLog(Protocol):
     def take_over(self) -> list[Order]:
         """Open orders of processes that are gone."""
 
+    def prune(self) -> int:
+        """Drop the details of orders that were over long ago."""
+
     def halt(self, reason: str) -> None:
         """From now on no attempt is kept."""
 
@@ -99,10 +103,24 @@ class IntentLog(Protocol):
         """The longest of that in the last 30 days, seconds."""
 
 
-def conflict(order: Order) -> IntentConflict:
-    """The error for one id with two meanings."""
-    message = f"client order id {order.client_order_id} stands for an order with other parameters: use a new id or key"
-    return IntentConflict(message, {"client_order_id": order.client_order_id, "symbol": order.symbol})
+def meaning_of(command: PlaceOrder) -> dict[str, Any]:
+    """What an order is to be, as plain JSON; the id or key it was given under is not part of that."""
+    values: dict[str, Any] = msgspec.to_builtins(command)
+    for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
+        value = getattr(command, name)
+        if value is not None:
+            values[name] = f"{value.normalize():f}"  # 0.10 and 0.1 are the same wish
+    del values["client_order_id"], values["idempotency_key"]
+    return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def conflict(order: Order, before: dict[str, Any], now: dict[str, Any]) -> IntentConflict:
+    """The error for one id with two meanings, naming what differs."""
+    differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    words = ", ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in differing)
+    message = f"client order id {order.client_order_id} stands for an order with other parameters ({words})"
+    details = {"client_order_id": order.client_order_id, "symbol": order.symbol, "parameters": differing}
+    return IntentConflict(f"{message}: use a new id or key", details)
 
 
 def halted(halt: Halt) -> TradingHalted:
@@ -133,8 +151,8 @@ class Intents:
         """
         with self._lock:
             kept = self._kept.get(order.client_order_id)
-            if kept is not None and kept[0] != command:
-                raise conflict(order)
+            if kept is not None and meaning_of(kept[0]) != meaning_of(command):
+                raise conflict(order, meaning_of(kept[0]), meaning_of(command))
             if kept is not None and kept[1].status is not OrderStatus.NEVER_SENT:
                 return Known(kept[1], is_in_flight=False)
             self._kept[order.client_order_id] = command, order
@@ -180,6 +198,10 @@ class Intents:
     def take_over(self) -> list[Order]:
         """None: what a dead process held in memory is gone with it."""
         return []
+
+    def prune(self) -> int:
+        """None: memory is bounded anyway."""
+        return 0
 
     def halt(self, reason: str) -> None:
         """From now on no order of this process leaves."""

@@ -11,7 +11,6 @@ outcome are unknown. Committed rows survive `kill -9`; with `durability="power"`
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import threading
@@ -29,7 +28,7 @@ from exconnect.errors import JournalUnavailable, OrderRejected, TradingHalted
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
-from exconnect.trading.intents import Halt, Known, Sent, conflict, halted
+from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, meaning_of
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -49,6 +48,7 @@ CREATE TABLE IF NOT EXISTS attempt (
 CREATE TABLE IF NOT EXISTS grave (client_order_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
+CREATE INDEX IF NOT EXISTS whole_intent ON intent (created_ms) WHERE is_done = 1;
 """
 _INTENT = """
 INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot) VALUES (?, ?, ?, ?, ?)
@@ -68,6 +68,7 @@ _TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
 _DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
+_WHOLE_DAYS, _MOST_PRUNED = 30, 500  # how long every detail of an order is kept after it was wanted
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 
 _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
@@ -106,7 +107,7 @@ class Journal:
             self._write_wish(db, name)
             if db.execute(_INTENT, row).rowcount:
                 return None
-        return self._bound(order, digest, packed)
+        return self._bound(order, command, packed)
 
     def _write_wish(self, db: sqlite3.Connection, client_order_id: str) -> None:
         # Whoever did takes it from the waiting ones after the commit, so that it is always to be seen somewhere.
@@ -114,12 +115,12 @@ class Journal:
         if row is not None:
             db.execute(_INTENT, row)
 
-    def _bound(self, order: Order, digest: str, packed: bytes) -> Known | None:
+    def _bound(self, order: Order, command: PlaceOrder, packed: bytes) -> Known | None:
         with self._writing() as db:
             mine, where = self.epoch(db), (order.client_order_id,)
             row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
-            if row[0] != digest:
-                raise conflict(order)
+            if row[0] != _digest(command):
+                raise conflict(order, msgspec.json.decode(row[0]), meaning_of(command))
             known = _unpacked(row[2])
             if known.status is not OrderStatus.NEVER_SENT:
                 return Known(known, known.status is OrderStatus.PENDING_NEW and row[1] != mine)
@@ -204,6 +205,24 @@ class Journal:
                 db.execute("UPDATE epoch SET retired_ms = ? WHERE epoch = ?", (self._env.wall_ms(), epoch))
                 orders += self._inherit(db, epoch, mine)
             return orders
+
+    def prune(self) -> int:
+        """Of orders that were over long ago keep what they were and what became of them, and drop the rest.
+
+        Their ids stay bound for ever. How many were pruned, a few hundred at most: others wait meanwhile.
+        """
+        before_ms = self._env.wall_ms() - _WHOLE_DAYS * _DAY_MS
+        query = "SELECT client_order_id, snapshot FROM intent WHERE is_done = 1 AND created_ms < ? LIMIT ?"
+        with self._writing() as db:
+            rows = db.execute(query, (before_ms, _MOST_PRUNED)).fetchall()
+            for name, snapshot in rows:
+                order = replace(_unpacked(snapshot), raw=None, fills=(), fills_complete=False)
+                # Two: over, and no more than this is left.
+                db.execute(
+                    "UPDATE intent SET snapshot = ?, is_done = 2 WHERE client_order_id = ?", (_packed(order), name)
+                )
+                db.execute("DELETE FROM attempt WHERE client_order_id = ?", (name,))
+        return len(rows)
 
     @staticmethod
     def _inherit(db: sqlite3.Connection, epoch: int, mine: int) -> list[Order]:
@@ -488,17 +507,8 @@ def _refusal(db: sqlite3.Connection, client_order_id: str) -> TradingHalted | Jo
 
 
 def _digest(command: PlaceOrder) -> str:
-    """Of what the order means; the id or key it was given under is not part of that."""
-    return hashlib.blake2s(msgspec.json.encode(_normal(command), order="deterministic")).hexdigest()
-
-
-def _normal(command: PlaceOrder) -> dict[str, Any]:
-    values: dict[str, Any] = msgspec.to_builtins(command)
-    values["client_order_id"] = values["idempotency_key"] = None
-    for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
-        if values[name] is not None:
-            values[name] = str(getattr(command, name).normalize())  # 0.10 and 0.1 are the same wish
-    return values
+    """What the order means, so short that it can be kept for ever, and so plain that it can be compared by parts."""
+    return msgspec.json.encode(meaning_of(command), order="deterministic").decode()
 
 
 _REJECTIONS: dict[str, type[OrderRejected]] = {cls.__name__: cls for cls in OrderRejected.__subclasses__()}

@@ -65,7 +65,7 @@ def test_the_same_wish_again_is_known(intents):
 
 def test_the_same_id_for_another_wish(intents):
     intents.intend(order(), WISH)
-    with pytest.raises(IntentConflict, match="a stands for an order with other parameters"):
+    with pytest.raises(IntentConflict, match=r"a stands for an order with other parameters \(price was 60000, is 6"):
         intents.intend(order(), replace(WISH, price="60001"))
 
 
@@ -240,3 +240,56 @@ def test_many_threads_and_processes_may_begin_a_journal_at_once(tmp_path):
         assert journal.verify() == []
         assert len(journal.orders()) == 32
         assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize(
+    "change, differing",
+    [
+        ({"price": "60001"}, ["price"]),
+        ({"quantity": "0.2", "post_only": True}, ["post_only", "quantity"]),
+        ({"extra": {"strategyId": "7"}}, ["extra"]),
+        ({"symbol": "ETH/USDT", "side": "sell"}, ["side", "symbol"]),
+    ],
+)
+def test_a_conflict_names_what_differs(intents, change, differing):
+    intents.intend(order(), WISH)
+    wish = {"symbol": "BTC/USDT", "side": "buy", "quantity": "0.1", "price": "60000"} | change
+    with pytest.raises(IntentConflict) as caught:
+        intents.intend(order(), PlaceOrder(wish.pop("symbol"), wish.pop("side"), wish.pop("quantity"), **wish))
+    assert caught.value.details["parameters"] == differing
+    assert all(name in caught.value.message for name in differing)
+
+
+class Later(Environment):
+    days = 0
+
+    def wall_ms(self):
+        return 1_800_000_000_000 + self.days * 86_400_000
+
+
+def test_what_was_over_long_ago_is_pruned_and_stays_bound(tmp_path):
+    env = Later()
+    journal = Journal(tmp_path / "j", env)
+    fill = Fill(exchange="toy", id="7", order_id="1", symbol="BTC/USDT", side=Side.BUY, price=WISH.price,
+                quantity=WISH.quantity)  # fmt: skip
+    for name in ("a", "b"):
+        journal.intend(order(name), WISH)
+        journal.attempt(name, attempt(name))
+    journal.record(order("a", OrderStatus.FILLED, source=Source.REST, raw={"x": 1}, fills=(fill,), order_id="1"))
+    journal.record(order("b", OrderStatus.NEW, source=Source.REST, raw={"x": 1}))
+    env.days = 29
+    assert journal.prune() == 0
+    env.days = 31
+    assert journal.prune() == 1
+    assert journal.prune() == 0
+
+    kept = journal.get("a")
+    assert (kept.status, kept.order_id, kept.raw, kept.fills) == (OrderStatus.FILLED, "1", None, ())
+    assert journal.get("b").raw == {"x": 1}
+    assert journal.sent("a") is None
+    assert journal.sent("b") is not None
+    assert journal.intend(order("a"), WISH).order == kept
+    with pytest.raises(IntentConflict, match="price was 60000, is 1"):
+        journal.intend(order("a"), PlaceOrder("BTC/USDT", "buy", "0.1", price="1"))
+    assert [each.client_order_id for each in journal.orders(only_open=True)] == ["b"]
+    assert journal.verify() == []
