@@ -1,6 +1,6 @@
 """One adapter's cost of keeping a book: a text frame in, the ten best levels of both sides out, as numbers.
 
-python benchmarks/book.py ADAPTER FRAMES SECONDS     in the adapter's environment; prints microseconds of CPU per frame
+python benchmarks/book.py ADAPTER SECONDS FRAMES…     in the adapter's environment; prints microseconds of CPU per frame
 
 Every adapter goes the way its library goes itself, from the text of the socket on, and is checked against the truth
 before it is measured.
@@ -18,12 +18,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from frames import DEPTH, SYMBOL, Market, combined, load
 
+if TYPE_CHECKING:
+    from exconnect.model.market import Book
+
 WARM = 200
 CHUNK = 100
+LOOK_EVERY = 10  # frames, of which it is looked once at the book over several exchanges
 UNIFIED = "BTC/USDT"
 
 Number = Decimal | float
@@ -35,19 +40,23 @@ class Exconnect:
 
     is_combined = True
 
-    def __init__(self, snapshot: dict[str, Any]) -> None:
+    def __init__(self, market: Market) -> None:
         from exconnect.exchanges import load as exchange_of
         from exconnect.model.enums import MarketType
         from exconnect.protocol.book import BookBuilder
         from exconnect.protocol.session import BookUpdate, Topic
 
-        exchange = exchange_of("binance")
-        market = exchange.markets[MarketType.SPOT]
-        self.session = exchange.session(market)
-        self.session.want(frozenset({Topic("book", UNIFIED, SYMBOL)}))
-        self.builder = BookBuilder(exchange.name, UNIFIED, lambda: exchange.sequencer(market))
-        last_id = snapshot["lastUpdateId"]
-        self.builder.load(BookUpdate(UNIFIED, last_id, last_id, snapshot["bids"], snapshot["asks"], None, None))
+        exchange = exchange_of("binance" if market.kind == "binance" else "bybit")
+        spot = exchange.markets[MarketType.SPOT]
+        self.session = exchange.session(spot)
+        limit = None if market.kind == "binance" else int(market.kind[5:])
+        self.session.want(frozenset({Topic("book", UNIFIED, SYMBOL, depth=limit or 0)}))
+        self.builder = BookBuilder(exchange.name, UNIFIED, lambda: exchange.sequencer(spot), limit)
+        if limit is not None:
+            self.feed(market.snapshot)
+            return
+        bids, asks, last_id = market.snapshot["bids"], market.snapshot["asks"], market.snapshot["lastUpdateId"]
+        self.builder.load(BookUpdate(UNIFIED, last_id, last_id, bids, asks, None, None))
 
     def feed(self, text: str) -> None:
         for update in self.session.receive(text, time.monotonic(), datetime.now(UTC)):
@@ -63,21 +72,57 @@ class CcxtPro:
 
     is_combined = False
 
-    def __init__(self, snapshot: dict[str, Any]) -> None:
+    def __init__(self, market: Market) -> None:
         import ccxt.pro
 
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        exchange = self.exchange = ccxt.pro.binance({"asyncio_loop": loop})
+        kind, url = _CCXT["binance" if market.kind == "binance" else "bybit"]
+        exchange = self.exchange = getattr(ccxt.pro, kind)({"asyncio_loop": loop})
         exchange.set_markets([_ccxt_market()])
-        book = exchange.parse_order_book(snapshot, UNIFIED)
-        book["nonce"] = snapshot["lastUpdateId"]
+        self.feed = exchange.client(url).handle_text_or_binary_message
+        if kind == "bybit":
+            self.feed(market.snapshot)
+            return
+        book = exchange.parse_order_book(market.snapshot, UNIFIED)
+        book["nonce"] = market.snapshot["lastUpdateId"]
         exchange.orderbooks[UNIFIED] = exchange.order_book(book, 1000)
-        self.feed = exchange.client("wss://stream.binance.com:9443/ws").handle_text_or_binary_message
 
     def best(self) -> Best:
         book = self.exchange.orderbooks[UNIFIED].limit()  # what watch_order_book gives
         return book["bids"][:DEPTH], book["asks"][:DEPTH]
+
+
+_CCXT = {
+    "binance": ("binance", "wss://stream.binance.com:9443/ws"),
+    "bybit": ("bybit", "wss://stream.bybit.com/v5/public/spot"),
+}
+
+
+class Pybit:
+    """Its message handler and its callback, which is given a copy of the whole book: texts, in no order."""
+
+    is_combined = False
+
+    def __init__(self, market: Market) -> None:
+        from pybit._websocket_stream import _V5WebSocketManager
+
+        manager = _V5WebSocketManager("benchmark", testnet=False)
+        manager._set_callback(f"orderbook.{market.kind[5:]}.{SYMBOL}", self.on_book)
+        self.feed = manager._on_message
+        self.feed(market.snapshot)
+
+    def on_book(self, message: dict[str, Any]) -> None:
+        self.book = message["data"]
+
+    def best(self) -> Best:
+        return _first(self.book["b"], highest=True), _first(self.book["a"], highest=False)
+
+
+def _first(levels: list[list[str]], *, highest: bool) -> list[tuple[Decimal, Decimal]]:
+    """The best of what comes unordered, as its user has to find them."""
+    best = sorted(((Decimal(price), quantity) for price, quantity in levels), reverse=highest)[:DEPTH]
+    return [(price, Decimal(quantity)) for price, quantity in best]
 
 
 class PythonBinance:
@@ -86,7 +131,7 @@ class PythonBinance:
     is_combined = False
     number: type = float
 
-    def __init__(self, snapshot: dict[str, Any]) -> None:
+    def __init__(self, market: Market) -> None:
         from binance.ws.depthcache import DepthCache, DepthCacheManager
         from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 
@@ -95,8 +140,8 @@ class PythonBinance:
         keeper._log = logging.getLogger("depth cache")
         keeper._refresh_interval = None
         self.cache = keeper._depth_cache = DepthCache(SYMBOL, conv_type=self.number)
-        keeper._apply_orders(snapshot)
-        keeper._last_update_id = snapshot["lastUpdateId"]
+        keeper._apply_orders(market.snapshot)
+        keeper._last_update_id = market.snapshot["lastUpdateId"]
 
     def feed(self, text: str) -> None:
         _finish(self.keeper._depth_event(self.loads(text)))
@@ -112,39 +157,73 @@ class PythonBinanceDecimal(PythonBinance):
 class Cryptofeed:
     """Its feed's message handler and its book in C. Decimals."""
 
-    is_combined = True
-
-    def __init__(self, snapshot: dict[str, Any]) -> None:
+    def __init__(self, market: Market) -> None:
         from cryptofeed.defines import L2_BOOK
-        from cryptofeed.exchanges.binance import Binance
+        from cryptofeed.exchanges import EXCHANGE_MAP
         from cryptofeed.symbols import Symbols
-        from cryptofeed.types import OrderBook
 
         logging.getLogger("feedhandler").setLevel(logging.ERROR)
-        Symbols.set("BINANCE", {"BTC-USDT": SYMBOL}, {"instrument_type": {"BTC-USDT": "spot"}, "tick_size": {}})
-        self.feed_handler = Binance(symbols=["BTC-USDT"], channels=[L2_BOOK], callbacks={L2_BOOK: self.on_book})
+        name, symbol = ("BINANCE", SYMBOL) if market.kind == "binance" else ("BYBIT", UNIFIED)
+        Symbols.set(name, {"BTC-USDT": symbol}, {"instrument_type": {"BTC-USDT": "spot"}, "tick_size": {}})
+        self.is_combined = name == "BINANCE"
+        self.handler = EXCHANGE_MAP[name](symbols=["BTC-USDT"], channels=[L2_BOOK], callbacks={L2_BOOK: self.on_book})
+        self.connection = SimpleNamespace(address=_CCXT["bybit"][1], uuid="benchmark")
+        self.load(market.snapshot) if self.is_combined else self.feed(market.snapshot)
+
+    def load(self, snapshot: dict[str, Any]) -> None:
+        from cryptofeed.types import OrderBook
+
         sides = {
             side: {Decimal(price): Decimal(quantity) for price, quantity in snapshot[side]} for side in ("bids", "asks")
         }
         book = OrderBook("BINANCE", "BTC-USDT", max_depth=0, **sides)
         book.delta = {}
-        self.feed_handler._l2_book["BTC-USDT"] = book
-        self.feed_handler.last_update_id["BTC-USDT"] = snapshot["lastUpdateId"]
+        self.handler._l2_book["BTC-USDT"] = book
+        self.handler.last_update_id["BTC-USDT"] = snapshot["lastUpdateId"]
 
     async def on_book(self, book: Any, _: float) -> None:
         self.book = book.book
 
     def feed(self, text: str) -> None:
-        _finish(self.feed_handler.message_handler(text, None, 0.0))
+        _finish(self.handler.message_handler(text, self.connection, 0.0))
 
     def best(self) -> Best:
         return tuple([side.index(i) for i in range(DEPTH)] for side in (self.book.bids, self.book.asks))
+
+
+class Together:
+    """Books of two exchanges, a frame of each by turns, and one book over both."""
+
+    def __init__(self, *markets: Market) -> None:
+        from exconnect.consolidated import ConsolidatedBook
+
+        self.sources = [Source(market) for market in markets]
+        self.book = ConsolidatedBook(UNIFIED, *self.sources, depth=DEPTH)
+
+    def best(self) -> tuple[Any, Any]:
+        view = self.book.view()
+        return view.bids[:DEPTH], view.asks[:DEPTH]
+
+
+class Source(Exconnect):
+    """What a stream is for the book over all of them."""
+
+    def __init__(self, market: Market) -> None:
+        super().__init__(market)
+        self.exchange = self.builder.exchange
+
+    def keep_book(self, symbol: str, depth: int) -> None:
+        """It is kept."""
+
+    def look(self, symbol: str, depth: int) -> tuple[Book, float]:
+        return self.builder.view(depth), 0.0
 
 
 ADAPTERS = {
     "exconnect": Exconnect,
     "ccxt.pro": CcxtPro,
     "cryptofeed": Cryptofeed,
+    "pybit": Pybit,
     "python-binance Decimal": PythonBinanceDecimal,
     "python-binance float": PythonBinance,
 }
@@ -166,13 +245,15 @@ def _finish(coroutine: Any) -> None:
     raise RuntimeError("it waits for something")
 
 
-def check(adapter: Any, texts: list[str], market: Market) -> None:
-    """The book is the truth, prices and quantities, at every check point.
+def check(adapter: Any, market: Market) -> list[str]:
+    """The book is the truth, prices and quantities, at every check point; the frames as they come to this adapter.
 
     Raises:
         AssertionError: it is not.
     """
-    book = adapter(market.snapshot)
+    book = adapter(market)
+    is_combined = book.is_combined and market.kind == "binance"
+    texts = list(combined(market.frames)) if is_combined else market.frames
     for number, text in enumerate(texts, 1):
         book.feed(text)
         if number in market.truths:
@@ -180,11 +261,12 @@ def check(adapter: Any, texts: list[str], market: Market) -> None:
             true = [[[float(x) for x in level] for level in side] for side in market.truths[number]]
             assert seen == true, f"after {number} frames {seen} instead of {true}"
     assert market.truths, "nothing was checked"
+    return texts
 
 
 def measure(adapter: Any, texts: list[str], market: Market, seconds: float, *, reads: bool) -> float:
     """Microseconds of CPU per frame, with or without reading the best levels after each."""
-    book = adapter(market.snapshot)
+    book = adapter(market)
     feed, read = book.feed, book.best
     for text in texts[:WARM]:
         feed(text)
@@ -218,22 +300,43 @@ def _fed_and_read(feed: Callable[[str], object], read: Callable[[], object]) -> 
     return run
 
 
-def main(name: str, path: str, seconds: str) -> None:
-    adapter, market = ADAPTERS[name], load(Path(path))
-    texts = list(combined(market.frames)) if adapter.is_combined else market.frames
-    check(adapter, texts, market)
-    result = {
-        "update": measure(adapter, texts, market, float(seconds), reads=False),
-        "update + top 10": measure(adapter, texts, market, float(seconds), reads=True),
-        "numbers": type(adapter_number(adapter, market)).__name__,
+def main(name: str, seconds: str, *paths: str) -> None:
+    markets = [load(Path(path)) for path in paths]
+    measured = alone if len(markets) == 1 else together
+    print(json.dumps(measured(name, float(seconds), *markets)))
+
+
+def alone(name: str, seconds: float, market: Market) -> dict[str, Any]:
+    adapter = ADAPTERS[name]
+    texts = check(adapter, market)
+    book = adapter(market)
+    book.feed(texts[0])
+    return {
+        "update": measure(adapter, texts, market, seconds, reads=False),
+        "update + top 10": measure(adapter, texts, market, seconds, reads=True),
+        "numbers": type(book.best()[0][0][0]).__name__,
     }
-    print(json.dumps(result))
 
 
-def adapter_number(adapter: Any, market: Market) -> Number:
-    book = adapter(market.snapshot)
-    book.feed(next(combined(market.frames[:1])) if adapter.is_combined else market.frames[0])
-    return book.best()[0][0][0]
+def together(name: str, seconds: float, *markets: Market) -> dict[str, Any]:
+    """A frame of each market by turns; of every ten frames the book over all is looked at once, or not at all."""
+    texts = [text for turn in zip(*(check(Exconnect, market) for market in markets), strict=True) for text in turn]
+    looks, taken = name in ADAPTERS, []
+    began = time.process_time()
+    while time.process_time() - began < seconds * 3:
+        book = Together(*markets)
+        feeds = [source.feed for source in book.sources] * LOOK_EVERY
+        used = time.process_time()
+        for start in range(0, len(texts), LOOK_EVERY):
+            for feed, text in zip(feeds, texts[start : start + LOOK_EVERY], strict=False):
+                feed(text)
+            if looks:
+                book.best()
+        taken.append((time.process_time() - used) / len(texts) * 1e6)
+    bids, asks = book.best()
+    assert len(bids) == len(asks) == DEPTH
+    assert list(bids) == sorted(bids, key=lambda level: -level.price), bids
+    return {"update": min(taken), "numbers": type(bids[0].price).__name__}
 
 
 if __name__ == "__main__":

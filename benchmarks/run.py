@@ -1,6 +1,6 @@
 """exconnect beside its peers, in one run: keeping a book, placing an order, being imported.
 
-python benchmarks/run.py [--only book,rest,import] [--rounds N] [--json FILE]
+python benchmarks/run.py [--only book,bybit50,bybit200,consolidated,rest,import] [--rounds N] [--json FILE]
 
 Every adapter runs in a fresh process and an environment of its own, the adapters of a table by turns; what is shown are
 medians over the rounds. The figures are CPU time, so that a busy machine disturbs them less, but it does disturb them:
@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 FRAMES = 4_000
 BOOK_SECONDS, REST_SECONDS = "0.7", "1.5"
 WORKER_SECONDS = 120
+ALONE = "both books, no look"
 
 Figures = dict[str, dict[str, Any]]  # adapter → what was measured
 
@@ -66,12 +67,16 @@ class Table:
     extra_rounds: int = 0
 
 
-@contextmanager
-def recorded_market() -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "frames")
-        subprocess.run([sys.executable, str(HERE / "frames.py"), path, str(FRAMES)], check=True)
-        yield path, BOOK_SECONDS
+def recorded(*kinds: str) -> Callable[[], AbstractContextManager[Sequence[str]]]:
+    @contextmanager
+    def frames() -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [str(Path(folder) / kind) for kind in kinds]
+            for kind, path in zip(kinds, paths, strict=True):
+                subprocess.run([sys.executable, str(HERE / "frames.py"), kind, path, str(FRAMES)], check=True)
+            yield BOOK_SECONDS, *paths
+
+    return frames
 
 
 @contextmanager
@@ -82,6 +87,21 @@ def order_server() -> Any:
             yield server.stdout.readline().strip(), REST_SECONDS
         finally:
             server.terminate()
+
+
+BOOK_COLUMNS = {"update": "update", "update + top 10": "update + top 10", "numbers": "numbers"}
+
+
+def bybit_book(depth: int) -> Table:
+    return Table(
+        f"bybit{depth}",
+        f"Order book, Bybit's topic with {depth} levels: microseconds of CPU per frame",
+        "book.py",
+        {"exconnect": OURS, "ccxt.pro": "ccxt", "pybit": "pybit", "cryptofeed": "cryptofeed"},
+        BOOK_COLUMNS,
+        (Goal("update + top 10", ("ccxt.pro",), 0.35), Goal("update + top 10", ("pybit",), 0.12)),
+        recorded(f"bybit{depth}"),
+    )
 
 
 TABLES = (
@@ -96,12 +116,24 @@ TABLES = (
             "python-binance Decimal": "python-binance",
             "python-binance float": "python-binance",
         },
-        {"update": "update", "update + top 10": "update + top 10", "numbers": "numbers"},
+        BOOK_COLUMNS,
         (
             Goal("update + top 10", ("ccxt.pro",), 0.35),
             Goal("update + top 10", ("cryptofeed", "python-binance Decimal"), 0.12),
         ),
-        recorded_market,
+        recorded("binance"),
+    ),
+    bybit_book(50),
+    bybit_book(200),
+    Table(
+        "consolidated",
+        "One book over both exchanges, read once in ten frames: microseconds of CPU per frame, keeping both included",
+        "book.py",
+        {"exconnect": OURS, ALONE: OURS},
+        {"update": "per frame", "numbers": "numbers"},
+        (Goal("update", (ALONE,), 1.30),),
+        recorded("binance", "bybit50"),
+        extra_rounds=4,
     ),
     Table(
         "rest",

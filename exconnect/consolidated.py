@@ -6,15 +6,17 @@ levels is shown, and the reader is told why. Merging is done when somebody reads
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
@@ -58,12 +60,12 @@ class ConsolidatedView:
     @cached_property
     def bids(self) -> Sequence[ConsolidatedLevel]:
         """All of them, best (highest) first."""
-        return _merged(self._books, lambda book: book.bids, -1)
+        return _Merged([(book.exchange, book.bids) for book in self._books], highest_first=True)
 
     @cached_property
     def asks(self) -> Sequence[ConsolidatedLevel]:
         """All of them, best (lowest) first."""
-        return _merged(self._books, lambda book: book.asks, 1)
+        return _Merged([(book.exchange, book.asks) for book in self._books], highest_first=False)
 
     @property
     def best_bid(self) -> ConsolidatedLevel | None:
@@ -122,11 +124,76 @@ class ConsolidatedView:
         return sum((book.quantity_to(side, price) for book in self._books), ZERO)
 
 
-def _merged(
-    books: tuple[Book, ...], side: Callable[[Book], Sequence[Level]], sign: int
-) -> tuple[ConsolidatedLevel, ...]:
-    sides = [[ConsolidatedLevel(*level, book.exchange) for level in side(book)] for book in books]
-    return tuple(heapq.merge(*sides, key=lambda level: sign * level.price))
+class _Merged(Sequence[ConsolidatedLevel]):
+    """One side of several books, best first; merged as far as somebody looks."""
+
+    __slots__ = ("_highest_first", "_known", "_sides")
+
+    def __init__(self, sides: list[tuple[str, Sequence[Level]]], *, highest_first: bool) -> None:
+        self._sides = sides
+        self._highest_first = highest_first
+        self._known: tuple[ConsolidatedLevel, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(side) for _, side in self._sides)
+
+    @overload
+    def __getitem__(self, index: int) -> ConsolidatedLevel: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ConsolidatedLevel]: ...
+    def __getitem__(self, index: int | slice) -> ConsolidatedLevel | Sequence[ConsolidatedLevel]:
+        return self._best(_reach(index))[index]
+
+    def __iter__(self) -> Iterator[ConsolidatedLevel]:
+        return iter(self._best(len(self)))
+
+    def _best(self, count: int) -> tuple[ConsolidatedLevel, ...]:
+        """At least the best `count` of all, if there are so many."""
+        known = self._known
+        if len(known) < min(count, len(self)):
+            # Two threads may do this at once: what each has found is right.
+            self._known = known = tuple(islice(self._merge(), count))
+        return known
+
+    def _merge(self) -> Iterator[ConsolidatedLevel]:
+        """Of no side is more read than is needed: levels become Decimals by being read."""
+        choose = max if self._highest_first else min
+        heads: list[Any] = []  # of each side the next level: its price, the level, where it rests, and what follows
+        for name, side in self._sides:
+            following = iter(side)
+            heads.extend([level.price, level, name, following] for level in islice(following, 1))
+        while heads:
+            head = choose(heads, key=_price)
+            _, level, name, following = head
+            yield _new(ConsolidatedLevel, (*level, name))
+            for level in following:
+                head[0], head[1] = level[0], level
+                break
+            else:
+                heads = [other for other in heads if other is not head]
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (_Merged, list, tuple)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as the sides of a book
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+_price: Any = itemgetter(0)
+_new: Any = tuple.__new__  # what ConsolidatedLevel() does, without a call in between
+
+
+def _reach(index: int | slice) -> int:
+    """How many levels must be known to answer."""
+    last = index + 1 if isinstance(index, int) else index.stop
+    is_near = last is not None and last > 0 and (isinstance(index, int) or _is_forward(index))
+    return last if is_near else sys.maxsize
+
+
+def _is_forward(index: slice) -> bool:
+    return (index.start is None or index.start >= 0) and (index.step is None or index.step > 0)
 
 
 class ConsolidatedBook:

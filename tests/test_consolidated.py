@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from exconnect.client import Client
-from exconnect.consolidated import ConsolidatedBook
+from exconnect.consolidated import ConsolidatedBook, ConsolidatedView
 from exconnect.errors import BookNotReady, InvalidType
 from exconnect.mock import MockExchange
+from exconnect.model.market import Book, Cell, Levels
 
 BTC = "BTC/USDT"
 
@@ -84,3 +86,60 @@ def test_a_handler_that_fails_is_shown_where_nobody_listens(clients, monkeypatch
     shown = capsys.readouterr().err
     assert shown.count("ZeroDivisionError: a bug of the program") == 1
     assert "fail failed on a ConsolidatedView" in shown
+
+
+class TestSides:
+    """What the view over all makes of books whose levels have yet to be read."""
+
+    BIDS = (["10.0", "9.5", "9.0", "8.0"], ["10", "9.7", "9.6"], [])
+
+    def sides(self, *prices):
+        cells = [[Cell(price, str(n + 1)) for price in side] for n, side in enumerate(prices)]
+        books = tuple(
+            Book(exchange=name, symbol="BTC/USDT", bids=Levels(side), asks=Levels(side[::-1]), sequence=1)
+            for name, side in zip("abc", cells, strict=True)
+        )
+        return ConsolidatedView("BTC/USDT", datetime.now(UTC), ("a", "b", "c"), {}, books), cells
+
+    def test_best_first_and_by_name_where_prices_are_one(self):
+        view, _ = self.sides(*self.BIDS)
+        seen = [(str(level.price), str(level.quantity), level.exchange) for level in view.bids]
+        assert seen[:3] == [("10.0", "1", "a"), ("10", "2", "b"), ("9.7", "2", "b")]
+        assert [price for price, *_ in seen[3:]] == ["9.6", "9.5", "9.0", "8.0"]
+        assert [level.price for level in view.asks] == sorted(level.price for level in view.bids)
+        assert len(view.bids) == len(view.asks) == 7
+
+    @pytest.mark.parametrize("index", [0, 2, 6, -1, -7])
+    def test_one_level(self, index):
+        whole = list(self.sides(*self.BIDS)[0].bids)
+        assert self.sides(*self.BIDS)[0].bids[index] == whole[index]
+
+    @pytest.mark.parametrize(
+        "index",
+        [slice(2), slice(1, 3), slice(-2), slice(-3, 5), slice(5, 2, -1), slice(None, None, -1), slice(99), slice(0)],
+    )
+    def test_several_levels(self, index):
+        view, again = self.sides(*self.BIDS)[0], self.sides(*self.BIDS)[0]
+        assert list(view.bids[index]) == list(again.bids)[index]
+        assert view.bids == again.bids == tuple(again.bids)
+
+    @pytest.mark.parametrize("index", [7, -8])
+    def test_no_level(self, index):
+        with pytest.raises(IndexError):
+            self.sides(*self.BIDS)[0].bids[index]
+
+    def test_no_more_is_read_than_is_looked_at(self):
+        view, cells = self.sides(*self.BIDS)
+        assert [level.exchange for level in view.bids[:2]] == ["a", "b"]
+        assert [[cell.level is not None for cell in side] for side in cells] == [
+            [True, True, False, False],
+            [True, False, False],
+            [],
+        ]
+        assert repr(view.bids).count("ConsolidatedLevel") == 7
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(view.bids)
+
+    def test_books_without_levels(self):
+        view, _ = self.sides([], [], [])
+        assert (list(view.bids), view.best_bid, view.bids[:3], len(view.asks)) == ([], None, (), 0)
