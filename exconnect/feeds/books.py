@@ -160,13 +160,19 @@ class Books:
             entry.audit = None
             entry.is_asking = False
             entry.stale = 0
-            self._break(symbol, entry, Fault(reason))
+            self._break(symbol, entry, Fault(reason), is_lost=True)
 
     def subscribed(self, symbol: str) -> None:
         """Updates come from now on."""
         entry = self._entries.get(symbol)
         if entry is not None and entry.builder.needs_snapshot and not entry.is_valid:
             self._ask(entry, 0.0)
+
+    def renewed(self, symbol: str) -> None:
+        """It is subscribed anew: the next whole book is the answer, whatever it looks like."""
+        entry = self._entries.get(symbol)
+        if entry is not None:
+            entry.builder.believe()
 
     def receive(self, update: BookUpdate) -> None:
         """An update came."""
@@ -237,10 +243,13 @@ class Books:
             self._break(symbol, entry, Fault(reason))
             self._resync(entry)
 
-    def _break(self, symbol: str, entry: _Entry, fault: Fault) -> None:
+    def _break(self, symbol: str, entry: _Entry, fault: Fault, *, is_lost: bool = False) -> None:
         was_valid = entry.is_valid
         with self._lock:
-            entry.builder.invalidate(fault)
+            if is_lost:
+                entry.builder.disconnect(fault)
+            else:
+                entry.builder.invalidate(fault)
         if was_valid:
             self._broke(symbol, entry)
 
@@ -319,6 +328,8 @@ class Books:
         entry.failures = 0
         if change is Change.STALE:
             entry.stale += 1
+            if entry.stale > _STALE_TRIES:
+                entry.builder.believe()
             quick = self._env.uniform(*_STALE_S)
             self._ask(entry, quick if entry.stale <= _STALE_TRIES else _RESYNC_S + quick)
             return

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from exconnect.model.market import Candle, Trade
 
 _REMEMBERED = 1_000  # ids per symbol, where an id does not say what came before it
@@ -20,46 +22,51 @@ class Missing(NamedTuple):
     reason: str
 
 
-_OFFLINE = Missing(None, None, None, "the connection was lost")
-
-
 class TradeSequence:
     """The trades of one symbol over any number of connections."""
 
     def __init__(self, *, is_consecutive: bool) -> None:
         self._is_consecutive = is_consecutive
         self._last: int | None = None
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._was_offline = False
+        self._seen: OrderedDict[str, datetime | None] = OrderedDict()  # when each was made
+        self._interruption: str | None = None
 
-    def reconnected(self) -> None:
+    def interrupted(self, reason: str) -> None:
         """From here on something may be missing."""
-        self._was_offline = self._last is not None or bool(self._seen)
+        if self._last is not None or self._seen:
+            self._interruption = self._interruption or reason
 
     def follow(self, trade: Trade) -> tuple[bool, Missing | None]:
         """Whether the trade is new, and what is missing before it."""
         if self._is_consecutive and trade.id.isdecimal():
             return self._count(int(trade.id))
-        return self._remember(trade.id)
+        return self._remember(trade)
 
     def _count(self, number: int) -> tuple[bool, Missing | None]:
         last = self._last
         if last is not None and number <= last:
             return False, None
         self._last = number
-        reason, self._was_offline = "the connection was lost" if self._was_offline else "trades are missing", False
+        reason, self._interruption = self._interruption or "trades are missing", None
         if last is None or number == last + 1:
             return True, None
         return True, Missing(str(last + 1), str(number - 1), number - last - 1, reason)
 
-    def _remember(self, name: str) -> tuple[bool, Missing | None]:
-        if name in self._seen:
+    def _remember(self, trade: Trade) -> tuple[bool, Missing | None]:
+        if trade.id in self._seen or self._is_forgotten(trade):
             return False, None
-        self._seen[name] = None
+        self._seen[trade.id] = trade.time
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
-        was_offline, self._was_offline = self._was_offline, False
-        return True, _OFFLINE if was_offline else None
+        reason, self._interruption = self._interruption, None
+        return True, None if reason is None else Missing(None, None, None, reason)
+
+    def _is_forgotten(self, trade: Trade) -> bool:
+        """Whether it is older than all that are remembered: then it was handed out long ago."""
+        if len(self._seen) < _REMEMBERED or trade.time is None:
+            return False
+        oldest = next(iter(self._seen.values()))
+        return oldest is not None and trade.time < oldest
 
 
 def _is_overtaken(candle: Candle, last: Candle) -> bool:
@@ -76,11 +83,12 @@ class CandleSequence:
 
     def __init__(self) -> None:
         self._last: Candle | None = None
-        self._was_offline = False
+        self._interruption: str | None = None
 
-    def reconnected(self) -> None:
+    def interrupted(self, reason: str) -> None:
         """From here on something may be missing."""
-        self._was_offline = self._last is not None
+        if self._last is not None:
+            self._interruption = self._interruption or reason
 
     def follow(self, candle: Candle) -> tuple[bool, Missing | None]:
         """Whether the candle is not older than the last one, and whether a closed one was missed."""
@@ -88,8 +96,8 @@ class CandleSequence:
         if last is not None and (candle.open_time < last.open_time or _is_overtaken(candle, last)):
             return False, None
         self._last = candle
-        was_offline, self._was_offline = self._was_offline, False
-        if last is None or not was_offline or candle.open_time == last.open_time:
+        reason, self._interruption = self._interruption, None
+        if last is None or reason is None or candle.open_time == last.open_time:
             return True, None
         missed = candle.open_time > last.close_time or not last.is_closed
-        return True, _OFFLINE if missed else None
+        return True, Missing(None, None, None, reason) if missed else None

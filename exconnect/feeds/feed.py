@@ -43,6 +43,7 @@ book_log = logging.getLogger("exconnect.book")
 _SNAPSHOT_S = 10.0
 _RELIEF = 22 / 24, 23 / 24  # of its life, at random in between: then another connection relieves it
 _HELD = 100_000  # items that wait for a predecessor to fall silent; what is more than that is a gap, and told
+_OFFLINE = "the connection was lost"
 _LEVEL_S = 2.0  # books that are behind the predecessor's for longer are counted anew
 
 _Item = Trade | Ticker | Candle
@@ -166,19 +167,25 @@ class Feed(Connection):
         self._relief.relieve(self)
 
     def _garbled(self, error: MalformedMessage) -> None:
-        if error.symbol is not None:
-            self._books.broken(error.symbol, "a message made no sense")
+        reason, what = "a message made no sense", error.details.get("topic")
+        if error.symbol is not None and what in (None, "book"):
+            self._books.broken(error.symbol, reason)
+        if what != "book":
+            self._maybe_missed(error.symbol, reason)
 
     def _gone(self, reason: str) -> None:
         self._was_gone = True
-        self._maybe_missed()
+        self._maybe_missed(None, _OFFLINE)
         self._books.disconnected(reason)
 
-    def _maybe_missed(self) -> None:
-        for trades in self._trades.values():
-            trades.reconnected()
-        for candles in self._candles.values():
-            candles.reconnected()
+    def _maybe_missed(self, symbol: str | None, reason: str) -> None:
+        """What comes next, of a symbol or of all, may not follow what came last."""
+        for name, trades in self._trades.items():
+            if symbol in (None, name):
+                trades.interrupted(reason)
+        for (name, _), candles in self._candles.items():
+            if symbol in (None, name):
+                candles.interrupted(reason)
 
     # ------------------------------------------------------------ one relieves the other
 
@@ -201,7 +208,7 @@ class Feed(Connection):
         """Go on where the predecessor stood, with what was held back."""
         self._trades, self._candles = standing.trades, standing.candles
         if self._was_gone:
-            self._maybe_missed()
+            self._maybe_missed(None, _OFFLINE)
         self._books.succeed(standing.books)
         self._relief.relieved(predecessor, self)
         held, self._held = self._held or (), None
@@ -400,6 +407,7 @@ class Feed(Connection):
 
     def _renew(self, symbol: str) -> None:
         topics = frozenset(self._adopted.topics)
+        self._books.renewed(symbol)
         books = {topic for topic in topics if topic.kind == "book" and topic.symbol == symbol}
         for wanted in (topics - books - self._refused.keys(), topics - self._refused.keys()):
             self._session.want(wanted)

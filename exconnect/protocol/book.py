@@ -48,6 +48,11 @@ class Sequencer(Protocol):
         """Id of the last update that is in the book."""
 
 
+def is_later(one_ms: int | None, other_ms: int | None) -> bool:
+    """Whether one moment is known to lie behind another."""
+    return one_ms is not None and other_ms is not None and one_ms > other_ms
+
+
 class BookState(Enum):
     """Whether a book may be shown."""
 
@@ -103,6 +108,9 @@ class BookBuilder:
         self._bids = Side(is_bids=True, is_whole=limit is not None)
         self._asks = Side(is_bids=False, is_whole=limit is not None)
         self._pending: list[BookUpdate] | None = [] if self._sequencer.needs_snapshot else None
+        self._seen = 0  # the newest id that was seen: a snapshot that does not lead there is old
+        self._is_seen_before = False  # on a connection that is lost: this one may count anew
+        self._broken_ms: int | None = None  # when it broke: a whole book of the stream from before that came twice
         self._horizon: int | None = None
         self._time_ms: int | None = None
         self._received_at: datetime | None = None
@@ -128,12 +136,19 @@ class BookBuilder:
             if len(self._pending) > _BUFFERED:
                 del self._pending[: -_BUFFERED // 2]
             if self.state is not _LIVE:
+                self._see(update)
                 return Change.BUFFERED
         return self._follow(update)
+
+    def _see(self, update: BookUpdate) -> None:
+        self._seen = update.last_id if self._is_seen_before else max(self._seen, update.last_id)
+        self._is_seen_before = False
 
     def _follow(self, update: BookUpdate) -> Change:
         bids = update.bids if update.is_plain else cells_of(update.bids)
         asks = update.asks if update.is_plain else cells_of(update.asks)
+        if self._broken_ms is not None and update.is_snapshot and is_later(self._broken_ms, update.time_ms):
+            return Change.IGNORED
         sequencer = self._sequencer
         last_id = sequencer.last_id
         verdict = sequencer.judge(update)
@@ -146,11 +161,12 @@ class BookBuilder:
         elif verdict is _DROP:
             return Change.IGNORED
         elif verdict is _RESYNC:
-            return self._break(Fault("updates are missing", last_id + 1, update.first_id))
+            return self._break(Fault("updates are missing", last_id + 1, update.first_id), update)
         else:
             self._bids.load(bids)
             self._asks.load(asks)
             self.state = _LIVE
+            self._broken_ms = None
         self._time_ms, self._received_at = update.time_ms, update.received_at
         return self._checked(update.last_id)
 
@@ -167,7 +183,7 @@ class BookBuilder:
         """
         bids, asks = cells_of(snapshot.bids), cells_of(snapshot.asks)
         pending = self._pending or []
-        if pending and snapshot.last_id + 1 < pending[0].first_id:
+        if self._is_old(snapshot.last_id, pending):
             return Change.STALE
         self._sequencer = self._make()
         self._sequencer.anchor(snapshot.last_id)
@@ -179,9 +195,17 @@ class BookBuilder:
         change = self._checked(snapshot.last_id)
         for update in pending:
             if change is Change.BROKEN:
-                break
-            change = self._follow(update)
+                self.receive(update)
+            else:
+                change = self._follow(update)
         return change if change is Change.BROKEN else Change.APPLIED
+
+    def _is_old(self, snapshot_id: int, pending: list[BookUpdate]) -> bool:
+        """Whether what was buffered does not follow the snapshot, or both end before what was seen already."""
+        if pending and snapshot_id + 1 < pending[0].first_id:
+            return True
+        reached = max((update.last_id for update in pending), default=snapshot_id)
+        return max(reached, snapshot_id) < max(self._seen, self._sequencer.last_id)
 
     def set_horizon(self, depth: int) -> None:
         """The last snapshot asked for `depth` levels: where a side is full, what lies beyond it is not known."""
@@ -199,14 +223,30 @@ class BookBuilder:
             self._pending = []
 
     def invalidate(self, fault: Fault) -> None:
-        """Not valid from now on: a connection was lost, a message was broken."""
+        """Not valid from now on: a message was broken."""
         self._break(fault)
 
-    def _break(self, fault: Fault) -> Change:
+    def disconnect(self, fault: Fault) -> None:
+        """Not valid from now on: what the next connection brings need not follow."""
+        self._break(fault)
+        self._is_seen_before = True
+        self._broken_ms = None
+
+    def believe(self) -> None:
+        """The exchange knows best, if it insists: what comes from now on may be older than what was seen before."""
+        self._broken_ms = None
+        if self._is_seen_before:
+            self._seen = 0
+
+    def _break(self, fault: Fault, update: BookUpdate | None = None) -> Change:
+        """`update`: what broke it, which the next snapshot must lead up to."""
+        self._seen = max(self._seen, self._sequencer.last_id) if update is None else update.last_id
+        if self.state is BookState.LIVE and not self._sequencer.needs_snapshot:
+            self._broken_ms = self._time_ms if update is None else update.time_ms
         self.state = BookState.SYNCING
         self.fault = fault
         self._sequencer = self._make()
-        self._pending = [] if self._sequencer.needs_snapshot else None
+        self._pending = ([] if update is None else [update]) if self._sequencer.needs_snapshot else None
         return Change.BROKEN
 
     def view(self, depth: int | None = None) -> Book:

@@ -175,7 +175,8 @@ class Session(Protocol):
         """What a frame means.
 
         Raises:
-            MalformedMessage: it makes no sense; the session itself is unharmed.
+            MalformedMessage: it makes no sense; the session itself is unharmed. Where the frame still tells, `symbol`
+                is set, and `topic` in the details to the kind of topic.
         """
 
     def pinged(self, now: float) -> None:

@@ -36,21 +36,33 @@ class FrameReader:
         self._needed = 2  # bytes that must be there before looking at the rest again makes sense
         self._parts: list[bytes] = []
         self._size = 0
+        self.failure: TransportError | None = None  # after it nothing that comes means anything
         self._opcode: int | None = None  # of the message whose fragments are being collected
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take bytes in; what is complete now.
+        """Take bytes in; what is complete now. Before `failure` is raised, what came ahead of it is given.
 
         Raises:
             TransportError: not what a websocket server may send, or larger than we take; the connection is of no use.
         """
+        if self.failure is not None:
+            raise self.failure
+        frames: list[Frame] = []
+        try:
+            self._cut(data, frames)
+        except TransportError as error:
+            self.failure = error
+            if not frames:
+                raise
+        return frames
+
+    def _cut(self, data: bytes, frames: list[Frame]) -> None:
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
-                return []
+                return
             data = bytes(self._rest)
             self._rest.clear()
-        frames: list[Frame] = []
         position, size = 0, len(data)
         while True:
             start, length = self._head(data, position, size)
@@ -60,7 +72,6 @@ class FrameReader:
             position = start + length
         self._needed = start + length - position
         self._rest += data[position:]
-        return frames
 
     def _head(self, data: bytes, position: int, size: int) -> tuple[int, int]:
         """Where the payload of the frame at `position` begins, and its length; beyond `size` if not all is there."""

@@ -66,6 +66,7 @@ class WebSocket:
         self._socket: socket.socket | None = None
         self._reader = frames.FrameReader()
         self._is_aborted = False
+        self._failure: TransportError | None = None
         self._tls: ssl.SSLSocket | None = None
         self._not_yet: tuple[type[OSError], ...] = (BlockingIOError,)
         self.received_bytes = 0
@@ -137,22 +138,37 @@ class WebSocket:
         """What is there now, without waiting; after it nothing is left in TLS's own buffer. Pings are answered.
 
         Raises:
-            TransportError: lost, closed by the server, or not understandable; close it.
+            TransportError: lost, closed by the server, or not understandable; close it. What came before that is
+                given first: the error comes with the next call.
         """
+        if self._failure is not None:
+            raise self._failure
         received: list[Received] = []
+        try:
+            self._take(received)
+        except TransportError as error:
+            if not received:
+                raise
+            self._failure = error
+        return received
+
+    def _take(self, received: list[Received]) -> None:
         for _ in range(16):  # then it is somebody else's turn
             data = self._read()
             if data is None:
-                return received
+                return
             self.received_bytes += len(data)
             for frame in self._reader.feed(data):
                 self._understand(frame, received)
+            if self._reader.failure is not None:
+                raise self._reader.failure
             if len(data) < _READ and not self.pending():
-                return received
-        return received
+                return
 
     def pending(self) -> int:
-        """Bytes that TLS has decrypted already, which no selector sees."""
+        """Whether there is something that no selector sees: bytes that TLS has decrypted, or the error to come."""
+        if self._failure is not None:
+            return 1
         return 0 if self._tls is None or self._socket is None else self._tls.pending()
 
     def _read(self) -> bytes | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+import msgspec
 import pytest
 from seen import Seen
-from toy import BTC, ETH, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
+from toy import BTC, ETH, SPOT, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
 
 from exconnect.errors import BookNotReady, InvalidArgument, RateLimited, StaleStream, TransportError
 from exconnect.model.enums import StreamStatus
@@ -356,6 +357,26 @@ def test_what_a_lost_connection_cost_is_a_gap(stream, server):
     server.trades(2, 9)
     trades.count(3)
     assert order == ["1", "2", ("3", "8", 6), "9"]
+
+
+@pytest.mark.parametrize("broken", [{"broken": BTC, "topic": "trade"}, {"broken": None}])
+def test_a_trade_that_cannot_be_read_is_a_gap_where_ids_do_not_show_it(server, broken):
+    venue = ToyVenue(server.url, market=msgspec.structs.replace(SPOT, has_consecutive_trades=False))
+    stream, order = Stream(lambda: venue, "toy", (BTC,)), []
+    trades = Seen(lambda trade: order.append(trade.id))
+    stream.on_trade(trades, on_gap=lambda gap: order.append((gap.first_id, gap.reason)))
+    stream.on_book(Seen())
+    live(stream)
+    server.trades(1)
+    server.send({"broken": BTC, "topic": "book"})
+    server.trades(2)
+    server.send(broken)
+    server.trades(3)
+    trades.count(3)
+    assert order == ["1", "2", (None, "a message made no sense"), "3"]
+    assert stream.metrics()["resyncs"] == 1  # a trade is none of the book's business
+    stream.close()
+    venue.close()
 
 
 def test_candles_missed_while_offline_are_a_gap(stream, server):

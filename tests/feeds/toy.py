@@ -83,8 +83,8 @@ class ToySession:
                 return [Closing(why)]
             case {"crash": why}:
                 raise RuntimeError(why)
-            case {"broken": symbol}:
-                raise MalformedMessage("broken", {"symbol": symbol})
+            case {"broken": symbol, **rest}:
+                raise MalformedMessage("broken", {"symbol": symbol, **rest})
             case {"book": symbol, **rest}:
                 return [
                     BookUpdate(

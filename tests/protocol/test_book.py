@@ -219,10 +219,44 @@ def test_a_gap_breaks_it_and_a_snapshot_heals_it():
     assert builder.fault == Fault("updates are missing", 2, 3)
     assert builder.receive(update(5, [("8", "1")])) is Change.BUFFERED
     assert builder.receive(update(6, [("8", "2")])) is Change.BUFFERED
-    assert builder.load(update(2, [("10", "1")], [("11", "1")])) is Change.STALE
+    assert builder.load(update(1, [("10", "1")], [("11", "1")])) is Change.STALE
     assert builder.state is BookState.SYNCING
-    assert builder.load(update(5, [("10", "9")], [("11", "1")])) is Change.APPLIED
+    assert builder.load(update(2, [("10", "1")], [("11", "1")])) is Change.APPLIED  # what broke it was kept, too
     assert (builder.sequence, sides(builder)) == (6, [[("10", "9"), ("8", "2")], [("11", "1")]])
+
+
+def test_a_snapshot_older_than_what_was_seen_is_no_help():
+    builder = live()
+    builder.receive(update(2))
+    builder.invalidate(Fault("a message made no sense"))
+    assert builder.load(update(1)) is Change.STALE  # nothing is buffered that could show it
+    assert builder.load(update(2)) is Change.APPLIED
+    builder.refresh()
+    assert builder.load(update(1)) is Change.STALE
+    assert (builder.sequence, builder.state) == (2, BookState.LIVE)
+
+
+def test_a_gap_with_nothing_behind_it():
+    builder = live()
+    assert builder.receive(update(5)) is Change.BROKEN
+    assert builder.load(update(3)) is Change.STALE
+    assert builder.load(update(4)) is Change.APPLIED
+    assert builder.sequence == 5
+
+
+def test_a_new_connection_may_count_anew():
+    builder = live()
+    builder.receive(update(2))
+    builder.disconnect(Fault("the connection was lost"))
+    assert builder.load(update(1)) is Change.STALE
+    builder.believe()
+    assert builder.load(update(1)) is Change.APPLIED  # the exchange insists
+    builder.disconnect(Fault("the connection was lost"))
+    builder.receive(update(1))
+    assert builder.load(update(1)) is Change.APPLIED  # what came says so
+    builder.invalidate(Fault("a message made no sense"))
+    builder.believe()
+    assert builder.load(update(0)) is Change.STALE  # on one connection nothing is believed
 
 
 def test_a_gap_among_what_was_buffered():
@@ -232,6 +266,19 @@ def test_a_gap_among_what_was_buffered():
     assert builder.load(update(1)) is Change.BROKEN
     assert builder.state is BookState.SYNCING
     assert builder.needs_snapshot
+    builder.receive(update(6))
+    assert builder.load(update(3)) is Change.STALE
+    assert builder.load(update(4)) is Change.APPLIED
+    assert builder.sequence == 6
+
+
+def test_more_behind_a_gap_among_what_was_buffered():
+    builder = BookBuilder("toy", "A/B", Chain)
+    for last in (3, 5, 6):
+        builder.receive(update(last))
+    assert builder.load(update(2)) is Change.BROKEN
+    assert builder.load(update(4)) is Change.APPLIED
+    assert builder.sequence == 6
 
 
 def test_old_updates_are_ignored():
@@ -292,6 +339,23 @@ def test_invalidate():
 
 def streamed(limit=None):
     return BookBuilder("toy", "A/B", lambda: Chain(needs_snapshot=False), limit)
+
+
+def test_a_broken_stream_does_not_begin_anew_with_a_message_from_before():
+    builder = streamed()
+    first = update(5, [("10", "1")], is_snapshot=True)
+    assert builder.receive(first) is Change.APPLIED
+    assert builder.receive(update(6)) is Change.APPLIED
+    assert builder.receive(update(9)) is Change.BROKEN
+    assert builder.receive(first) is Change.IGNORED  # it came twice
+    assert not builder.view().is_valid
+    builder.believe()
+    assert builder.receive(first) is Change.APPLIED  # the answer to a new subscription
+    builder.receive(update(6))
+    builder.invalidate(Fault("a message made no sense"))
+    assert builder.receive(first) is Change.IGNORED
+    builder.disconnect(Fault("the connection was lost"))
+    assert builder.receive(first) is Change.APPLIED
 
 
 def test_a_stream_that_begins_with_the_whole_book():

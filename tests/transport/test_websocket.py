@@ -191,6 +191,28 @@ def test_a_close_has_its_code_and_reason():
         sock.close()
 
 
+def test_what_came_before_the_end_is_not_lost_with_it(secured):
+    tls, options = secured
+
+    def talk(connection):
+        connection.recv()
+        with connection.protocol_mutex:  # all in one piece
+            for text in ("one", "two"):
+                connection.protocol.send_text(text.encode())
+            connection.protocol.send_close(4000, "enough")
+            connection.socket.sendall(b"".join(connection.protocol.data_to_send()))
+
+    with Server(talk, tls) as server:
+        sock = opened(server.url, **options)
+        sock.send("go")
+        assert until(sock, 2) == ["one", "two"]
+        assert sock.pending()
+        for _ in range(2):
+            with pytest.raises(TransportError, match="4000 enough"):
+                sock.receive()
+        sock.close()
+
+
 def test_goodbye_is_answered():
     codes, done = [], threading.Event()
 

@@ -124,3 +124,11 @@ def test_the_limit_is_seen_before_the_bytes_are_there():
 
 def test_a_close_frame_is_handed_on():
     assert FrameReader().feed(wire(CLOSE, b"\x03\xe8bye")) == [(CLOSE, b"\x03\xe8bye")]
+
+
+def test_what_came_before_a_bad_frame_is_given_first():
+    reader = FrameReader()
+    assert reader.feed(wire(TEXT, b"one") + b"\x83\x00" + wire(TEXT, b"two")) == [(TEXT, b"one")]
+    assert reader.failure is not None
+    with pytest.raises(TransportError, match="unknown kind"):
+        reader.feed(wire(TEXT, b"three"))

@@ -5,7 +5,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams#how
 
 from __future__ import annotations
 
-from exconnect.protocol.book import Verdict
+from exconnect.protocol.book import Verdict, is_later
 from exconnect.protocol.session import BookUpdate
 
 
@@ -16,6 +16,7 @@ class SpotSequencer:
 
     def __init__(self) -> None:
         self._last_id = 0
+        self._time_ms: int | None = None  # of the last update; a snapshot has none
 
     @property
     def last_id(self) -> int:
@@ -24,17 +25,18 @@ class SpotSequencer:
 
     def anchor(self, snapshot_id: int) -> None:
         """The book is now as of `snapshot_id`."""
-        self._last_id = snapshot_id
+        self._last_id, self._time_ms = snapshot_id, None
 
     def judge(self, update: BookUpdate) -> Verdict:
         """APPLY moves the anchor to the end of the update.
 
         It need not contain the anchor: a boundary may fall exactly on it, and overlaps are harmless because
-        quantities are absolute.
+        quantities are absolute. What has a smaller id and comes from a later time is not old: the ids began anew.
         """
         if update.last_id <= self._last_id:
-            return Verdict.DROP
+            is_anew = update.last_id < self._last_id and is_later(update.time_ms, self._time_ms)
+            return Verdict.RESYNC if is_anew else Verdict.DROP
         if update.first_id > self._last_id + 1:
             return Verdict.RESYNC
-        self._last_id = update.last_id
+        self._last_id, self._time_ms = update.last_id, update.time_ms
         return Verdict.APPLY

@@ -178,7 +178,7 @@ class MarketSession:
         if topic is None:
             return self._general(text, received_at)
         event = wire.depth_event(text)
-        if event is None:
+        if event is None or event.s != topic.exchange_symbol:
             return self._unusual(text, topic, received_at)
         is_plain = wire.is_plain(text, event)
         update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, is_plain)
@@ -199,9 +199,10 @@ class MarketSession:
         try:
             events = self._general(text, received_at)
         except MalformedMessage as error:
-            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+            raise error.add(exchange=NAME, symbol=topic.symbol, topic="book") from None
         if not events:
-            raise wire.malformed("an update of another book", text).add(exchange=NAME, symbol=topic.symbol)
+            alien = wire.malformed("an update of another book", text)
+            raise alien.add(exchange=NAME, symbol=topic.symbol, topic="book")
         return events
 
     def _general(self, text: str, received_at: datetime) -> Sequence[Event]:
@@ -238,7 +239,7 @@ class MarketSession:
         try:
             return (_made(topic, data, received_at),)
         except MalformedMessage as error:
-            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+            raise error.add(exchange=NAME, symbol=topic.symbol, topic=topic.kind) from None
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
         """An answer to a request; success is `null`, the error forms are nested or flat, with or without an id."""

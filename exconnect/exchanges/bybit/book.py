@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
 
 from __future__ import annotations
 
-from exconnect.protocol.book import Verdict
+from exconnect.protocol.book import Verdict, is_later
 from exconnect.protocol.session import BookUpdate
 
 _RESTARTED = 1  # the id with which a restarted service begins: whatever it is called, the message is a whole book
@@ -22,6 +22,7 @@ class SpotSequencer:
 
     def __init__(self) -> None:
         self._last_id: int | None = None
+        self._time_ms: int | None = None  # of the last update
 
     @property
     def last_id(self) -> int:
@@ -30,17 +31,24 @@ class SpotSequencer:
 
     def anchor(self, snapshot_id: int) -> None:
         """The book is now as of `snapshot_id`."""
-        self._last_id = snapshot_id
+        self._last_id, self._time_ms = snapshot_id, None
 
     def judge(self, update: BookUpdate) -> Verdict:
-        """RESET for a whole book that is not the one we have, else by the distance to the last id."""
+        """RESET for a whole book that is not the one we have, else by the distance to the last id.
+
+        Where ids say that a message is old, its time must not say that it is new: the service has restarted, and the
+        message that said so was lost. And a whole book with a smaller id that is old by its time came twice.
+        """
         last, new = self._last_id, update.last_id
+        is_behind = last is not None and new < last
         if new == _RESTARTED or (update.is_snapshot and new != last):
-            self._last_id = new
+            if is_behind and is_later(self._time_ms, update.time_ms):
+                return Verdict.DROP
+            self._last_id, self._time_ms = new, update.time_ms
             return Verdict.RESET
-        if last is not None and new <= last:
-            return Verdict.DROP
         if last is None or new > last + 1:
             return Verdict.RESYNC
-        self._last_id = new
+        if new <= last:
+            return Verdict.RESYNC if is_behind and is_later(update.time_ms, self._time_ms) else Verdict.DROP
+        self._last_id, self._time_ms = new, update.time_ms
         return Verdict.APPLY

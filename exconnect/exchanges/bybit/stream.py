@@ -50,7 +50,7 @@ _TOPIC_START = len('{"topic":"')
 _TOPIC_END = 80  # characters within which a frame in its usual form has named its topic
 _SUBSCRIBE, _UNSUBSCRIBE = "subscribe", "unsubscribe"
 _ALREADY = "already subscribed"
-_WHOLE = "snapshot"
+_WHOLE, _CHANGE = "snapshot", "delta"
 
 
 def topic_name(topic: Topic) -> str:
@@ -119,12 +119,12 @@ class _Asking:
             key = next((known for known, asked in self.open.items() if op in ("", None, asked.op)), "")
         return self.open.pop(str(key), None)
 
-    def overdue(self, now: float) -> str | None:
-        """What has not been answered in time."""
+    def overdue(self, now: float, heard: float = 0.0) -> str | None:
+        """What has not been answered in time; a ping is answered by data, too, that was `heard` after it."""
         late = next((asked.op for asked in self.open.values() if now > asked.until), None)
         if late is not None:
             return f"no answer to {late} within {_ACK_SECONDS:g} s"
-        if self._pinged_at is not None and now - self._pinged_at > _PONG_SECONDS:
+        if self._pinged_at is not None and now - max(self._pinged_at, heard) > _PONG_SECONDS:
             return f"no answer to a ping within {_PONG_SECONDS:g} s"
         return None
 
@@ -208,7 +208,7 @@ class MarketSession:
         Silence means something only where the canary has been heard to repeat itself: a server on which it does not
         must not be left for it.
         """
-        late = self._asking.overdue(now)
+        late = self._asking.overdue(now, self._heard)
         if late is not None:
             return late
         if self._sings and now - self._heard > _SILENT_SECONDS:
@@ -243,7 +243,7 @@ class MarketSession:
         try:
             return _made(topic, message, received_at)
         except MalformedMessage as error:
-            raise error.add(exchange=NAME, symbol=topic.symbol) from None
+            raise error.add(exchange=NAME, symbol=topic.symbol, topic=topic.kind) from None
 
     def _book(self, name: str, text: str, received_at: datetime) -> Sequence[Event]:
         topic = self._topics.get(name)
@@ -252,6 +252,8 @@ class MarketSession:
         try:
             frame = wire.book_frame(text)
             data, is_whole = frame.data, frame.type == _WHOLE
+            if not is_whole and frame.type != _CHANGE:
+                raise wire.malformed(f"neither {_WHOLE} nor {_CHANGE}", text)
             if name == self._canary:
                 self._sings = self._sings or data.u == self._sung
                 self._sung = data.u
@@ -259,7 +261,7 @@ class MarketSession:
                 return _NOTHING
             self._check_order(name, data, text, is_whole=is_whole)
         except MalformedMessage as error:
-            raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol) from None
+            raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol, topic="book") from None
         time_ms = frame.ts if frame.cts is None else frame.cts
         is_plain = wire.is_plain(text)
         bids, asks = (data.b, data.a) if is_plain else (wire.pairs(data.b), wire.pairs(data.a))

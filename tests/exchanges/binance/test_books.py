@@ -175,6 +175,23 @@ def test_which_update_follows(first, last, verdict, anchor):
     assert sequencer.last_id == anchor
 
 
+@pytest.mark.parametrize(
+    "last, time_ms, verdict",
+    [
+        (104, 50, Verdict.DROP),
+        (104, None, Verdict.DROP),
+        (104, 51, Verdict.RESYNC),  # later, with a smaller id: the ids began anew
+        (105, 51, Verdict.DROP),
+    ],
+)
+def test_what_is_old_by_its_id_and_new_by_its_time(last, time_ms, verdict):
+    sequencer = SpotSequencer()
+    sequencer.anchor(100)
+    assert sequencer.judge(update(99, 99)._replace(time_ms=99)) is Verdict.DROP  # a snapshot has no time
+    assert sequencer.judge(update(101, 105)._replace(time_ms=50)) is Verdict.APPLY
+    assert sequencer.judge(update(last, last)._replace(time_ms=time_ms)) is verdict
+
+
 def test_the_snapshot_must_not_be_older_than_the_first_update():
     for snapshot_id, change in (
         (155, Change.STALE),

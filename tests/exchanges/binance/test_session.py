@@ -418,6 +418,16 @@ def test_a_book_update(talk, shape, compact):
     assert not update.is_snapshot
 
 
+def test_an_update_belongs_to_the_symbol_in_it(talk):
+    other = Topic("book", "ETH/USDT", "ETHUSDT")
+    c = talk(BOOK, other)
+    (update,) = c.hear(combined(DEPTH, "ethusdt@depth@100ms"))
+    assert update.symbol == "BTC/USDT"
+    inner = {"e": "depthUpdate", "x": {"s": "ETHUSDT"}, **DEPTH}
+    (update,) = c.hear(inner)
+    assert update.symbol == "BTC/USDT"
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_a_trade(talk, shape):
     (trade,) = talk(TRADE).hear(shape(TRADED, "btcusdt@trade"))

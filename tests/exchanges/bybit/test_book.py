@@ -41,6 +41,25 @@ def test_what_follows(number, whole, verdict):
     assert sequencer.last_id == (number if verdict in (Verdict.APPLY, Verdict.RESET) else 10)
 
 
+@pytest.mark.parametrize(
+    "number, whole, time_ms, verdict",
+    [
+        (9, True, 49, Verdict.DROP),  # a whole book that came twice
+        (1, False, 49, Verdict.DROP),
+        (9, True, 50, Verdict.RESET),
+        (12, True, 49, Verdict.RESET),  # ahead of the book it is no repetition
+        (9, False, 50, Verdict.DROP),
+        (9, False, 51, Verdict.RESYNC),  # the message that said that the ids begin anew was lost
+        (10, False, 51, Verdict.DROP),
+        (9, False, None, Verdict.DROP),
+    ],
+)
+def test_ids_and_times_together(number, whole, time_ms, verdict):
+    sequencer = SpotSequencer()
+    sequencer.judge(update(10, whole=True)._replace(time_ms=50))
+    assert sequencer.judge(update(number, whole=whole)._replace(time_ms=time_ms)) is verdict
+
+
 def test_nothing_follows_before_a_whole_book():
     sequencer = SpotSequencer()
     assert not sequencer.needs_snapshot

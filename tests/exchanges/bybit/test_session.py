@@ -258,6 +258,15 @@ def test_a_pong_that_is_missing_is_not_forgiven_by_the_next_ping(talk):
     assert "ping" in c.session.overdue(c.now)
 
 
+def test_data_behind_a_ping_answers_it(talk):
+    c = talk(TRADE).subscribed()
+    c.pass_time(20)
+    c.now += 9
+    c.hear(frame(CANARY, "snapshot", 7))
+    assert c.session.overdue(c.now + 10) is None
+    assert "ping" in c.session.overdue(c.now + 10.1)
+
+
 def test_silence_counts_once_the_canary_has_repeated_itself(talk):
     c = talk(TRADE).subscribed()
     c.session.pinged(c.now)
@@ -313,10 +322,12 @@ def test_a_book_message_that_makes_no_sense(talk):
     for broken in (
         '{"topic":"orderbook.50.BTCUSDT","ts":1,',
         '{"topic":"orderbook.50.BTCUSDT","type":"delta","data":{}}',
+        frame(kind="something new"),  # whether it is the whole book cannot be told
     ):
         with pytest.raises(MalformedMessage) as caught:
             c.hear(broken)
         assert caught.value.symbol == "BTC/USDT"
+        assert caught.value.details["topic"] == "book"
     with pytest.raises(MalformedMessage) as caught:
         c.hear('{"topic":"orderbook.1.BTCUSDT","type":"snapshot","data":{}}')
     assert caught.value.symbol is None  # the canary
