@@ -178,10 +178,9 @@ class MarketSession:
         if topic is None:
             return self._general(text, received_at)
         event = wire.depth_event(text)
-        if event is None or event.s != topic.exchange_symbol:
+        if event is None or event.s != topic.exchange_symbol or not wire.is_plain(text, event):
             return self._unusual(text, topic, received_at)
-        is_plain = wire.is_plain(text, event)
-        update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, is_plain)
+        update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, True)
         return (_new(BookUpdate, update),)
 
     def _book_of(self, text: str) -> Topic | None:
