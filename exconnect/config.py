@@ -375,7 +375,7 @@ class Settings:
         if self.account is not None and not _is_label(self.account):
             yield "account must be 1 to 64 printable characters"
         if not isinstance(self.risk, tuple) or not all(map(callable, self.risk)):
-            yield "risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None"
+            yield "risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None: risk=[check]"
         if self.journal is not None and not isinstance(self.journal, (str, os.PathLike)):
             yield "journal must be a path, 'auto' or None"
         if self.durability not in ("process", "power"):

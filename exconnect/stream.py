@@ -65,6 +65,12 @@ _DEPTH = 50
 _MAX_DEPTH = 5_000
 _CAPACITY = 10_000
 _MAX_CAPACITY = 10_000_000
+_ADVICE = {
+    StreamStatus.IDLE: ": start() comes first",
+    StreamStatus.CONNECTING: ": wait_live() waits for it",
+    StreamStatus.SYNCING: ": wait_live() waits for it",
+}
+_CLOSED = "the stream was closed: make a new one; stop() is what keeps one for another start()"
 _LOOK_S = 0.2  # how often `run` looks whether a signal came
 
 
@@ -308,7 +314,10 @@ class Stream:
     def _add(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> None:
         check_handler(handler, "handler")
         if self._is_closed:
-            raise ClientClosed("the stream was closed", {"exchange": self._exchange})
+            raise ClientClosed(
+                _CLOSED,
+                {"exchange": self._exchange},
+            )
         new = Registration(kind, handler, options)
         # No lock, which would have to be made before anything runs: one step of a dict that is atomic by itself.
         registration = self._registrations.setdefault((kind, Same(handler)), new)
@@ -347,7 +356,10 @@ class Stream:
             ClientClosed: the stream or its client was closed.
         """
         if self._is_closed:
-            raise ClientClosed("the stream was closed", {"exchange": self._exchange})
+            raise ClientClosed(
+                _CLOSED,
+                {"exchange": self._exchange},
+            )
         venue, pid = self._venue(), os.getpid()
         old = self._runs.get(pid)
         if old is not None and not old.is_closing:
@@ -481,8 +493,8 @@ class Stream:
         if refusal is not None:
             text, how = f"the book of {symbol} was refused: {refusal}", "refused"
         else:
-            advice = ": start() comes first" if status is StreamStatus.IDLE and run is None else ""
-            text, how = f"the book of {symbol} is not valid now (the stream is {status}{advice})", str(status)
+            now = f"the stream is {status}{_ADVICE.get(status, '')}"
+            text, how = f"the book of {symbol} is not valid now ({now})", str(status)
         raise BookNotReady(text, {"exchange": self._exchange, "symbol": symbol, "state": how, "since": since})
 
     def keep_book(self, symbol: str, depth: int) -> None:

@@ -41,16 +41,16 @@ def run(given: argparse.Namespace, output: Output) -> int:
 def _file(given: argparse.Namespace) -> Path:
     if given.file is None:
         with connected(given) as client:
-            return _of(client)
+            return _of(client, ", or name the file with --file")
     path = Path(given.file)
     if not path.is_file():
         raise ConfigurationError(f"--file: no journal at {path}")
     return path
 
 
-def _of(client: Client) -> Path:
+def _of(client: Client, otherwise: str = "") -> Path:
     if client.journal is None:
-        raise ConfigurationError(f"which account? {missing_credentials(client.exchange)}, or name the file with --file")
+        raise ConfigurationError(f"which account? {missing_credentials(client.exchange)}{otherwise}")
     return client.journal
 
 

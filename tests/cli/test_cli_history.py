@@ -386,3 +386,10 @@ def test_the_state_of_a_file_that_is_not_ours_is_not_guessed(tmp_path):
     path.write_text(",".join(COLUMNS) + "\n2026-01-01T00:00:00,1,1,1,1,1,1,1,BTC/USDT,1m\n")
     with pytest.raises(ConfigurationError), CandleCsv(path, "BTC/USDT", "1m"):
         pass
+
+
+def test_an_interval_that_the_exchange_lacks_leaves_no_file(run, file):
+    words = ["history", "candles", "BTC/USDT", "--interval", "1s", "--out", str(file), "--exchange", "bybit"]
+    error = run(*words, "--environment", "mock", "--json").failed("not_supported", 2)
+    assert error["message"].startswith("bybit has no 1s candles, only 1m 3m")
+    assert not file.exists()
