@@ -122,5 +122,6 @@ def _is_id(value: Any) -> bool:
     if value is None:
         return True
     if isinstance(value, str):
-        return len(value) <= LONGEST_ID and value.isalnum()
+        # "Alphanumeric", says the documentation; the exchange's own SDK sends UUIDs, which have hyphens.
+        return len(value) <= LONGEST_ID and value.replace("-", "").isalnum()
     return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST_ID <= value < _LARGEST_ID
