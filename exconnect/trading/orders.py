@@ -193,12 +193,12 @@ class OrderStore:
             known = self._find(name)
             evidence = Evidence.of(news)
             if known is not None:
-                evidence = merge(
-                    known.evidence, Evidence.of(replace(news, client_order_id=known.order.client_order_id))
-                )
+                mine = known.order.client_order_id  # however a cancel may have renamed it
+                ours = news if news.client_order_id == mine else replace(news, client_order_id=mine)
+                evidence = merge(known.evidence, Evidence.of(ours))
             order = evidence.order()
             self._keep(name, _Kept(evidence, order))
-            if known is not None and replace(order, source=known.order.source) == known.order:
+            if known is not None and _says_the_same(order, known.order):
                 return order
             self._changed.notify_all()
             self._untold.append(order)
@@ -324,6 +324,12 @@ class OrderStore:
         """Since when (steady clock) somebody has brought every change without a break; None: nobody does."""
         with self._changed:
             return min(self._followers.values(), default=None)
+
+
+def _says_the_same(order: Order, known: Order) -> bool:
+    if order.source is known.source:
+        return order == known
+    return replace(order, source=known.source) == known
 
 
 def _place(order: Order) -> str:
