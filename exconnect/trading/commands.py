@@ -22,7 +22,9 @@ from exconnect.errors import (
     OrderNotFound,
     OrderRejected,
     OutcomeUnknown,
+    RateLimited,
     TransportError,
+    WouldExceedLimit,
 )
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
@@ -512,13 +514,13 @@ class Commands:
         empty_looks = 0
         while True:
             coming = self._coming(symbol, deadline)  # before the look: whoever may not open any more is in it
-            left = self._open(symbol, deadline)
+            left, has_looked = self._look_for_open(symbol, deadline)
             swept = {order.symbol for order in left} | coming
             if not left and symbol is not None and not gone and not empty_looks:
                 swept.add(symbol)  # what the read does not show yet
             gone |= {order.client_order_id: order for order in left}
             gone |= self._sweep(swept, deadline)
-            empty_looks = 0 if left else empty_looks + 1
+            empty_looks = empty_looks + 1 if has_looked and not left else 0
             if empty_looks >= 2 and not coming:
                 break
             if deadline.left <= 0:
@@ -526,6 +528,18 @@ class Commands:
             self._desk.env.sleep(min(_FLAT_S if coming and not left else _LOOKS_APART_S, deadline.left))
         ended = [self._ended(order, deadline) for order in gone.values()]
         return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _look_for_open(self, symbol: str | None, deadline: Deadline) -> tuple[list[Order], bool]:
+        """What is open, and whether the exchange said so: if it does not answer, what is known here must do."""
+        try:
+            return self._open(symbol, self._desk.deadline(deadline.left / 3)), True  # time to cancel is left
+        except (RateLimited, WouldExceedLimit):
+            raise  # asking again would make it worse, and cancels are refused as well
+        except ExconnectError as error:
+            if not error.retryable:
+                raise
+            known = self._desk.orders.open(symbol)
+            return [order for order in known if order.order_id is not None], False
 
     def _coming(self, symbol: str | None, deadline: Deadline) -> set[str]:
         """Symbols of orders that were sent, are without an answer, and may yet open."""

@@ -1,12 +1,9 @@
 """What the journal promises: one wish, at most one order, in whatever process, whatever ends it."""
 
-import json
 import os
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -25,26 +22,6 @@ from exconnect import (
 from exconnect.mock import MockExchange
 
 BUY = ("BTC/USDT", "buy", "0.01")
-
-
-@pytest.fixture
-def elsewhere(mock):
-    """Runs a script in a process of its own, with the mock's environment; gives its last line as JSON."""
-
-    def run(script, *, wait=True):
-        process = subprocess.Popen(
-            [sys.executable, "-c", "import json, os, sys\nfrom exconnect import *\n" + script],
-            env={**os.environ, **mock.env()},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if not wait:
-            return process
-        output, _ = process.communicate(timeout=30)
-        assert process.returncode == 0
-        return json.loads(output.splitlines()[-1])
-
-    return run
 
 
 def test_the_file_is_private_and_in_its_place(client, mock):
