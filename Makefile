@@ -12,7 +12,7 @@ PIP_FLAGS := -qq --disable-pip-version-check
 UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all cov check format lint types imports docs dist bench interop examples clean
+.PHONY: help demo test test-all cov check format lint types imports docs dist bench interop faults examples clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench: $(VENV)/.run ## exconnect beside its peers
 interop: $(VENV)/.run ## other people's clients against the mock exchange
 	@$(BIN)/python tests/interop/run.py
 	@$(BIN)/python tests/interop/run_bybit.py
+
+faults: $(VENV)/.run ## what exconnect and its peers do when something goes wrong (ARGS="--peers exconnect --quick")
+	@$(BIN)/python tests/faults/run.py $(ARGS)
 
 examples: $(VENV)/.run ## run every example against the mock exchange
 	@set -e; for example in examples/*.py; do echo "$$example"; timeout 60 $(BIN)/python "$$example" </dev/null; done

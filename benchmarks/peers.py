@@ -17,10 +17,12 @@ OURS = "exconnect"
 
 REQUIREMENTS = {
     "binance-connector": ["binance-connector==3.13.0"],
+    "binance-sdk-spot": ["binance-sdk-spot==13.3.0"],
     "ccxt": ["ccxt==4.5.90"],
     "cryptofeed": ["cryptofeed==2.4.1"],  # the last that installs on Python 3.11
     "pybit": ["pybit==5.17.0"],
     "python-binance": ["python-binance==1.0.37"],
+    "unicorn-binance-websocket-api": ["unicorn-binance-websocket-api==2.16.1"],
     # Without any extra, so that its import is what a user of the plain package pays.
     OURS: ["--editable", str(ROOT)],
 }
