@@ -88,6 +88,8 @@ def main() -> None:
     private.order_stream(lambda message: events.extend(message["data"]))
     fills: list[dict[str, Any]] = []
     private.execution_stream(lambda message: fills.extend(message["data"]))
+    held: dict[str, list[str]] = {}  # each message tells of the coins that have changed
+    private.wallet_stream(lambda message: held.update(balances(message["data"][0]["coin"])))
     call = trader.call
     story.step("server time", lambda: call.get_server_time()["time"])
     story.step(
@@ -109,7 +111,14 @@ def main() -> None:
     story.step("balances", trader.balances)
     told = story.step("stream", lambda: listen(story))
     story.step("kept book", lambda: told.pop("kept book"))
-    story.step("private", lambda: {"orders": [order(row) for row in events], "fills": [fill(row) for row in fills]})
+    story.step(
+        "private",
+        lambda: {
+            "orders": [order(row) for row in events],
+            "fills": [fill(row) for row in fills],
+            "balances": held,
+        },
+    )
     private.exit()
     story.end()
 

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import run
-from judge import BOOK_KEEPERS, LIMIT_ORDER, MARKET_ORDER, STEPS, Known, my_trades, same
+from judge import BOOK_KEEPERS, LIMIT_ORDER, MARKET_ORDER, STEPS, Known, my_trades, same, same_balances
 
 
 class Exchange(run.Exchange):
@@ -21,12 +21,13 @@ class Exchange(run.Exchange):
 
 
 def private(seen: dict[str, Any], known: Known) -> None:
-    """Every step of both orders, and every fill, as the private socket told of them."""
+    """Every step of both orders, every fill, and what was held in the end, as the private socket told of them."""
     steps = [(row["status"], row["quantity"]) for row in seen["orders"]]
     wanted = [(status, LIMIT_ORDER["quantity"]) for status in ("new", "canceled")]
     same("steps of the limit order", [step for step in steps if step[1] == LIMIT_ORDER["quantity"]], wanted)
     same("end of the market order", steps[-1], ("filled", MARKET_ORDER["quantity"]))
     my_trades(seen["fills"], known)
+    same_balances(seen["balances"], {asset: known["balances"][asset] for asset in ("BTC", "USDT")})
 
 
 PEERS = {  # script → where it is installed, and what is judged beyond STEPS

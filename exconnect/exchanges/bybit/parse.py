@@ -476,11 +476,20 @@ def fill(raw: Any, symbol: str) -> Fill:
         price=amount(row.exec_price),
         quantity=amount(row.exec_qty),
         fee=optional(row.exec_fee),
-        fee_asset=row.fee_currency or None,
+        fee_asset=row.fee_currency or _fee_asset(row, symbol),
         is_maker=row.is_maker,
         time=_time(row.exec_time),
         raw=raw,
     )
+
+
+def _fee_asset(row: wire.Execution, symbol: str) -> str | None:
+    """What a fee is taken in where nothing is said of it: what was received; what a maker is given, is of the other."""
+    fee, (base, _, quote) = optional(row.exec_fee), symbol.partition("/")
+    if fee is None or not quote:
+        return None
+    is_rebate = fee < 0 and row.is_maker is True
+    return base if (row.side == "Buy") is not is_rebate else quote
 
 
 def canceled(result: Any, symbol: str) -> list[Order]:

@@ -371,6 +371,24 @@ def test_a_fill():
     assert (bare.fee, bare.fee_asset, bare.client_order_id) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "side, fee, is_maker, asset",
+    [
+        ("Buy", "0.1", False, "ETH"),
+        ("Sell", "0.1", True, "USDT"),
+        ("Buy", "-0.1", True, "USDT"),  # what a maker is given
+        ("Sell", "-0.1", True, "ETH"),
+        ("Buy", "-0.1", False, "ETH"),
+    ],
+)
+def test_what_a_fee_is_taken_in_where_nothing_is_said(side, fee, is_maker, asset):
+    row = {"symbol": "ETHUSDT", "orderId": "1", "side": side, "execId": "2", "execPrice": "3", "execQty": "4"}
+    row |= {"execFee": fee, "isMaker": is_maker, "execTime": "5"}
+    assert parse.fill(row, "ETH/USDT").fee_asset == asset
+    assert parse.fill(row, "ETHUSDT").fee_asset is None  # whose parts are not known
+    assert parse.fill({**row, "feeCurrency": "MNT"}, "ETH/USDT").fee_asset == "MNT"
+
+
 def test_what_a_cancel_all_names():
     rows = [{"orderId": "1", "orderLinkId": "a"}, {"orderId": ""}, "x"]
     assert [each.client_order_id for each in parse.canceled({"list": rows}, "BTC/USDT")] == ["a"]

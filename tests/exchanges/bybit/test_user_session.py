@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 
 from exconnect.config import Credentials
+from exconnect.environment import Environment
 from exconnect.errors import AuthenticationError, MalformedMessage, PermissionDenied, WouldCross
 from exconnect.exchanges.bybit.stream import UserSession
+from exconnect.feeds.delivered import Delivered
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source, TimeInForce
 from exconnect.protocol.session import (
     PRIVATE,
@@ -27,6 +31,7 @@ from exconnect.protocol.session import (
     Unknown,
 )
 from exconnect.protocol.signing import signer
+from exconnect.trading.orders import OrderStore
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ORDERS, FILLS, WALLET = (Topic(kind, "", "") for kind in ("order", "fill", "balance"))
@@ -302,6 +307,53 @@ def test_balances_those_too_with_nothing_left_in_them(subscribed):
         7,
         [("BTC", Decimal("1.5"), Decimal("0.5")), ("USDT", Decimal(0), Decimal(0))],
     )
+
+
+def told_to_a_handler(session, messages):
+    """What a handler of orders would hear: the store and the memory of what was told stand in between."""
+    store, delivered = OrderStore(Environment()), Delivered(Environment())
+    heard = []
+    for topic, row in messages:
+        for changed in told(session, topic, row):
+            order = store.apply(replace(changed.order, fills=(changed.fill,) if changed.fill else ()))
+            if delivered.order(order):
+                heard.append((order.status, order.filled_quantity))
+    return heard, order
+
+
+FILLED = ORDER | {"orderStatus": "Filled", "cumExecQty": "2", "cumExecValue": "200.8", "updatedTime": "1001"}
+ALL = FILL | {"execQty": "2", "execTime": "1001"}
+
+
+def test_a_cancel_that_came_too_late_is_told_by_two_messages_and_heard_once(subscribed):
+    late = FILLED | {"cancelType": "CancelByUser", "rejectReason": "EC_OrigClOrdIDDoesNotExist", "updatedTime": "1002"}
+    heard, order = told_to_a_handler(
+        subscribed, [("order", ORDER), ("execution", ALL), ("order", FILLED), ("order", late), ("execution", ALL)]
+    )
+    assert heard == [(OrderStatus.NEW, 0), (OrderStatus.FILLED, 2)]
+    assert (order.fills_complete, len(order.fills), order.rejection) == (True, 1, None)
+
+
+@pytest.mark.parametrize("status", ["Cancelled", "PartiallyFilledCanceled"])
+def test_what_was_filled_before_it_was_canceled_counts(subscribed, status):
+    ended = ORDER | {"orderStatus": status, "cumExecQty": "0.5", "cumExecValue": "50.2", "updatedTime": "1002"}
+    messages = [("order", ORDER), ("order", ended), ("execution", FILL)]
+    for some in permutations(messages):
+        heard, order = told_to_a_handler(subscribed, some)
+        assert (order.status, order.filled_quantity, order.fills_complete) == (
+            OrderStatus.CANCELED,
+            Decimal("0.5"),
+            True,
+        )
+        assert heard[-1] == (OrderStatus.CANCELED, Decimal("0.5"))
+
+
+def test_in_one_millisecond_the_end_is_the_end(subscribed):
+    same = "1001"
+    partly = ORDER | {"orderStatus": "PartiallyFilled", "cumExecQty": "0.5", "updatedTime": same}
+    for some in permutations([("order", partly), ("order", FILLED), ("order", ORDER | {"updatedTime": same})]):
+        _, order = told_to_a_handler(subscribed, some)
+        assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, Decimal(2))
 
 
 # ---- recordings -----------------------------------------------------------------------------------------------------
