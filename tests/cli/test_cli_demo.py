@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from exconnect.environment import Environment
 from exconnect.mock import LedgerBook
 from exconnect.model.enums import Side
 from exconnect.model.market import Book, Level, Trade
+from exconnect.model.order import Fill
 
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]
 
@@ -66,11 +68,13 @@ def test_the_story_in_lines(run):
     assert "\x1b" not in ran.out
     assert "spread" in ran.out  # one picture of the book, whenever the first one comes
     told = [
-        "is live", "limit buy 0.05 BTC/USDT", "amended to 0.03", "market sell 0.5 ETH/USDT", "hangs up",
-        "is down", "connected again", "canceled", "equals the exchange's own book", "all as it should be: 0 violations",
+        "is live", "limit buy 0.05 BTC/USDT", "amended to 0.03", "hangs up on the account's own stream",
+        "market sell 0.5 ETH/USDT", "hangs up on the stream", "public-1 is down", "connected again", "canceled",
+        "equals the exchange's own book", "every fill of its orders was told of", "all as it should be: 0 violations",
     ]  # fmt: skip
     places = [ran.out.index(text) for text in told]
     assert places == sorted(places)
+    assert "private is down" in ran.out
     for exchange in available():
         assert re.search(rf"{exchange} +is live", ran.out)
         assert re.search(rf"{exchange} +limit buy 0.05 BTC/USDT", ran.out)
@@ -208,6 +212,23 @@ def test_a_witness_sees_books_that_must_not_be(witness, wrong, text):
     witness.on_book(wrong)
     assert len(witness.violations) == 1
     assert text in witness.violations[0]
+
+
+def fill(number, order_id="7"):
+    money = {"price": Decimal(1), "quantity": Decimal(1)}
+    return Fill(exchange="e", id=str(number), order_id=order_id, symbol="A/B", side=Side.BUY, **money)
+
+
+def test_a_witness_knows_which_fills_have_come_and_which_came_twice(witness):
+    truth = [SimpleNamespace(id=number, order_id=7) for number in (1, 2)]
+    witness.on_fill(fill(1))
+    assert not witness.has_fills(truth, 0.0)
+    witness.on_fill(fill(2))
+    witness.on_fill(fill(2, order_id="8"))  # the other side of a trade with oneself
+    assert witness.has_fills(truth, 0.0)
+    assert witness.violations == []
+    witness.on_fill(fill(2))
+    assert witness.violations == ["A/B: fill 2 of order 7 came twice"]
 
 
 def test_a_witness_counts_steps_back(witness):

@@ -26,6 +26,8 @@ _LIVE_S, _RECOVERY_S, _SETTLE_S = 15.0, 30.0, 10.0
 _QUANTITY, _LESS = Decimal("0.05"), Decimal("0.03")
 _MARKET_QUANTITY = Decimal("0.5")
 _BELOW = Decimal("0.99")  # of the best bid: far enough that the market hardly gets there
+_HIDDEN = "no book is shown until it is right again"
+_MISSED = "what it misses is told once it is back"
 
 # When each act begins, as a part of the whole time.
 _PLACE, _AMEND, _MARKET, _LOSE, _CANCEL, _END = 0.1, 0.25, 0.35, 0.45, 0.8, 1.0
@@ -54,6 +56,7 @@ class Performance:
         self.symbols = SYMBOLS
         self.lives: list[Life] = []
         self.matches: list[str] = []  # symbols whose book was in the end the exchange's own
+        self.has_fills = False  # whether every fill of its orders was told of
         self.recovered_s: float | None = None
         self.failure: BaseException | None = None
         self._seconds = seconds
@@ -64,6 +67,7 @@ class Performance:
         self.stream.on_book(self.witness.on_book)
         self.stream.on_trade(self.witness.on_trade)
         self.stream.on_ticker(self.witness.on_ticker)
+        self.stream.on_fill(self.witness.on_fill)
         self.stream.on_status(self._tell_status)
         return self
 
@@ -127,7 +131,10 @@ class Performance:
         self._lives_on(life, order, f"amended to {shown(_LESS)}")
 
     def _place_market(self) -> None:
+        """While nobody hears of it: what was missed is told when the connection is there again."""
         symbol = SYMBOLS[1]
+        self._say("✂", "hangs up on the account's own stream", "yellow")
+        self.mock.faults.add("disconnect", on="private")
         order = self.client.place_order(symbol, "sell", _MARKET_QUANTITY, type="market")
         order = order if order.is_done else self.client.orders.wait(order)
         self._born(order, f"market sell {shown(_MARKET_QUANTITY)} {symbol}", f"at {shown(order.average_price)}")
@@ -169,6 +176,10 @@ class Performance:
             if self.witness.compare(symbol, truth, _SETTLE_S):
                 self.matches.append(symbol)
                 self._say("✓", f"{symbol} equals the exchange's own book at #{truth.sequence}", "green")
+        fills = self.mock.ledger.fills()
+        self.has_fills = self.witness.has_fills(fills, _SETTLE_S)
+        if self.has_fills:
+            self._say("✓", f"every fill of its orders was told of: {len(fills)}", "green")
         metrics = self.stream.metrics()
         self.witness.check_steps(int(metrics["reconnects"] + metrics["resyncs"]))
 
@@ -176,8 +187,8 @@ class Performance:
 
     def _tell_status(self, change: StatusChanged) -> None:
         if change.status in (StreamStatus.DOWN, StreamStatus.FAILED) and not self._over.is_set():
-            text = f"{change.connection} is {change.status} ({change.reason}); no book is shown until it is right again"
-            self._say("✗", text, "red")
+            meanwhile = _MISSED if change.connection == "private" else _HIDDEN
+            self._say("✗", f"{change.connection} is {change.status} ({change.reason}); {meanwhile}", "red")
 
     def _say(self, glyph: str, text: str, colour: str) -> None:
         self.telling.say(glyph, f"{self.exchange:<9}{text}", colour)
@@ -218,6 +229,7 @@ class Performance:
         facts = {
             "a market order that is filled": ends.get(OrderType.MARKET) is OrderStatus.FILLED,
             "a limit order that is over": ends.get(OrderType.LIMIT) in (OrderStatus.CANCELED, OrderStatus.FILLED),
+            "every fill of its orders": self.has_fills,
             "a lost connection that came back": self.reconnects >= 1 and self.recovered_s is not None,
             "books that end as the exchange's own": self.matches == list(SYMBOLS),
         }

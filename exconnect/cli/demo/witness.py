@@ -6,14 +6,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from exconnect.environment import Environment
-from exconnect.mock import LedgerBook
+from exconnect.mock import LedgerBook, LedgerFill
 from exconnect.model.market import Book, Ticker, Trade
+from exconnect.model.order import Fill
 
 _TAPE = 100
 
 
 class Witness:
-    """Handlers for books, trades and tickers of one stream. The handlers' threads write, others read."""
+    """Handlers for books, trades, tickers and own fills of one stream. The handlers' threads write, others read."""
 
     def __init__(self, env: Environment) -> None:
         self.violations: list[str] = []
@@ -22,6 +23,7 @@ class Witness:
         self.tickers: Counter[str] = Counter()
         self.trades = 0
         self.tape: deque[Trade] = deque(maxlen=_TAPE)
+        self.fills: dict[tuple[str, str], Fill] = {}
         self.steps_back: Counter[str] = Counter()
         self._last_ids: dict[str, int] = {}
         self._env = env
@@ -60,8 +62,22 @@ class Witness:
         """A ticker."""
         self.tickers[ticker.symbol] += 1
 
+    def on_fill(self, fill: Fill) -> None:
+        """A fill of an order of ours: each comes once."""
+        key = fill.order_id, fill.id
+        if key in self.fills:
+            self.violations.append(f"{fill.symbol}: fill {fill.id} of order {fill.order_id} came twice")
+        with self._changed:
+            self.fills[key] = fill
+            self._changed.notify_all()
+
+    def has_fills(self, truth: Sequence[LedgerFill], timeout: float) -> bool:
+        """Whether every fill that the exchange knows of has come."""
+        keys = {(str(fill.order_id), str(fill.id)) for fill in truth}
+        return self.wait_until(lambda: keys <= self.fills.keys(), timeout)
+
     def wait_until(self, ready: Callable[[], bool], timeout: float) -> bool:
-        """Until `ready()`, asked again after each book; False at the deadline."""
+        """Until `ready()`, asked again after each book and fill; False at the deadline."""
         with self._changed:
             return self._env.wait_for(self._changed, ready, timeout)
 
