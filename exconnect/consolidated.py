@@ -360,6 +360,10 @@ class ConsolidatedBook:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        streams = ", ".join(f"{stream.exchange} {stream.status}" for stream in self._streams)
+        return f"<ConsolidatedBook {self.symbol} {streams}>"
+
 
 class _Watch:
     """Looks every so often whether something changed, in a thread of its own, and then calls one handler.

@@ -61,6 +61,7 @@ def test_a_misspelt_symbol(clients):
 def test_before_the_start(clients):
     book = ConsolidatedBook(BTC, *(client.stream() for client in clients))
     assert not book.wait_live(20)
+    assert repr(book) == "<ConsolidatedBook BTC/USDT binance idle, bybit idle>"
     with pytest.raises(BookNotReady, match="start\\(\\) comes first"):
         book.view()
 

@@ -36,9 +36,8 @@ def run(given: argparse.Namespace, output: Output) -> int:
     wanted = _moment(given.start, "start"), _moment(given.end, "end")
     with connected(given) as client:
         client.fetch_instrument(given.symbol)
-        client.iter_candles(
-            given.symbol, given.interval
-        )  # asks nobody; refuses what there is not before a file is made
+        # Asks nobody, and refuses an interval that the exchange lacks before a file is made.
+        client.iter_candles(given.symbol, given.interval)
         with kind(path, given.symbol, given.interval) as file:
             resumed = file.rows > 0
             if _is_missing_before(client, given, file.first, wanted[0]):
