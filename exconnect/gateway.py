@@ -171,7 +171,8 @@ class Gateway:
     def execute(self, call: Call[T], timeout: float, before_send: BeforeSend | None = None) -> T:
         """The answer to a call within `timeout` seconds, waiting and repetitions included.
 
-        `before_send` is called right before each attempt leaves; what it raises passes through, and nothing is sent.
+        `before_send` is called right before each attempt leaves; what it raises passes through, and nothing is sent
+        any more: an attempt before may have been executed, then that is what the caller hears.
 
         Raises:
             ExchangeError: the exchange said no.
@@ -188,7 +189,7 @@ class Gateway:
             trip.number += 1
             try:
                 result = self._attempt(trip, before_send)
-            except (CircuitOpen, WouldExceedLimit, TransportError) as error:
+            except ExconnectError as error:
                 self._refused_here(trip, error)
             if isinstance(result, _Done):
                 return result.value
@@ -447,7 +448,8 @@ class Gateway:
         raise error
 
     def _refused_here(self, trip: _Trip[Any], error: ExconnectError) -> NoReturn:
-        self._described(trip, error)
+        if isinstance(error, CircuitOpen | WouldExceedLimit | TransportError):
+            self._described(trip, error)
         if trip.is_uncertain:
             raise self._unknown(trip, error) from error
         raise error

@@ -63,6 +63,22 @@ def test_who_refuses_before_sending_is_heard(gateway, server, parts, place, erro
     assert used(parts, "orders_10s") == 0
 
 
+def test_who_refuses_a_repetition_does_not_undo_the_attempt_before(gateway, server, cancel):
+    server.tell("/cancel", "reset")
+    attempts = []
+
+    def refuse_the_second(attempt):
+        attempts.append(attempt)
+        if attempt.number > 1:
+            raise TradingHalted("halted")
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        gateway.execute(cancel, 12.0, refuse_the_second)
+    assert isinstance(caught.value.__cause__, TradingHalted)
+    assert len(server.seen("/cancel")) == 1
+    assert len(attempts) == 2
+
+
 def test_the_windows_of_validity(gateway, server, place, cancel, query):
     for call in (place, cancel, query):
         gateway.execute(call, 12.0)
