@@ -29,6 +29,7 @@ from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
 from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, meaning_of
+from exconnect.trading.orders import RANKS
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -51,7 +52,8 @@ CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
 CREATE INDEX IF NOT EXISTS whole_intent ON intent (created_ms) WHERE is_done = 1;
 """
 _INTENT = """
-INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot) VALUES (?, ?, ?, ?, ?)
+INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot) SELECT ?1, ?2, ?3, ?4, ?5
+WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch = ?3 AND retired_ms IS NULL)
 ON CONFLICT DO NOTHING
 """
 _ATTEMPT = """
@@ -63,8 +65,9 @@ WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoc
   AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
 """
 # Whether it is over seldom changes; to leave that alone spares the index.
-_SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_done = ?3"
-_TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2"
+_SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_done = ?3 AND (is_done = 0 OR ?4)"
+_TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2 AND (is_done = 0 OR ?4)"
+_SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by the exchange
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
 _DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
@@ -96,7 +99,7 @@ class Journal:
 
         Raises:
             IntentConflict: the id stands for an order with other parameters.
-            JournalUnavailable: it cannot be written.
+            JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
         digest, packed, name = _digest(command), _packed(order), order.client_order_id
         with self._reading() as db:
@@ -119,11 +122,15 @@ class Journal:
         with self._writing() as db:
             mine, where = self.epoch(db), (order.client_order_id,)
             row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
+            if row is None:
+                raise _taken_over(order.client_order_id)
             if row[0] != _digest(command):
                 raise conflict(order, msgspec.json.decode(row[0]), meaning_of(command))
             known = _unpacked(row[2])
             if known.status is not OrderStatus.NEVER_SENT:
                 return Known(known, known.status is OrderStatus.PENDING_NEW and row[1] != mine)
+            if db.execute("SELECT retired_ms FROM epoch WHERE epoch = ?", (mine,)).fetchone() != (None,):
+                raise _taken_over(order.client_order_id)
             db.execute(
                 "UPDATE intent SET epoch = ?, snapshot = ?, is_done = 0 WHERE client_order_id = ?",
                 (mine, packed, order.client_order_id),
@@ -165,16 +172,27 @@ class Journal:
         return None if first_ms is None or expires_ms is None else Sent(first_ms, expires_ms)
 
     def record(self, order: Order) -> None:
-        """The newest snapshot of an intent. Never raises: what it holds can be found out again."""
+        """The newest snapshot of an intent. Never raises: what it holds can be found out again.
+
+        Another process may know more: an end that one of them was told by the exchange stays.
+        """
         if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
             return  # its wish says as much
         with suppress(JournalUnavailable), self._reading() as db:
             self._write_wish(db, order.client_order_id)
             with _unsynced(db) if self._synchronous == "FULL" else nullcontext():
-                values = (_packed(order), order.client_order_id, order.is_done)
-                if not db.execute(_SNAPSHOT, values).rowcount:
-                    db.execute(_TURN, values)
+                self._put(db, order)
         self._unwritten.pop(order.client_order_id, None)
+
+    @staticmethod
+    def _put(db: sqlite3.Connection, order: Order) -> None:
+        rank, name = RANKS[order.status], order.client_order_id
+        values = (_packed(order), name, order.is_done, rank >= _ENDED)
+        if db.execute(_SNAPSHOT, values).rowcount or db.execute(_TURN, values).rowcount or rank < _SEEN:
+            return
+        row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (name,)).fetchone()
+        if row is not None and RANKS[_unpacked(row[0]).status] < _SEEN:
+            db.execute(_TURN, (*values[:3], True))  # thought never to have reached the exchange, and it is there
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
@@ -502,6 +520,10 @@ def _refusal(db: sqlite3.Connection, client_order_id: str) -> TradingHalted | Jo
     halt = _halt(db)
     if halt is not None:
         return halted(halt)
+    return _taken_over(client_order_id)
+
+
+def _taken_over(client_order_id: str) -> JournalUnavailable:
     message = "this process was taken for dead and its orders were handed over: the order was not sent"
     return JournalUnavailable(message, {"client_order_id": client_order_id})
 

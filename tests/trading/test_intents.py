@@ -132,6 +132,37 @@ def test_who_was_taken_for_dead_sends_nothing(tmp_path, monkeypatch):
     assert other.verify() == []
 
 
+def test_who_was_taken_for_dead_wishes_for_nothing_that_nobody_would_inherit(tmp_path, monkeypatch):
+    sleeper, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    sleeper.intend(order("a"), WISH)
+    monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
+    other.take_over()
+    for name in ("a", "b"):  # never sent, as the other one says, and new
+        with pytest.raises(JournalUnavailable, match="taken for dead"):
+            sleeper.intend(order(name), WISH)
+    assert [(o.client_order_id, o.status) for o in other.orders()] == [("a", OrderStatus.NEVER_SENT)]
+
+
+@pytest.mark.parametrize("stale", [OrderStatus.PENDING_NEW, OrderStatus.ACCEPTED, OrderStatus.NEW])
+def test_an_end_that_one_process_has_seen_stays_whatever_another_one_thinks(tmp_path, stale):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    one.intend(order(), WISH)
+    one.record(order(status=OrderStatus.FILLED, filled_quantity=WISH.quantity))
+    other.record(order(status=stale))
+    other.record(order(status=OrderStatus.NOT_ACCEPTED))
+    assert one.get("a").status is OrderStatus.FILLED
+    assert one.orders(only_open=True) == []
+
+
+def test_what_was_thought_never_to_have_arrived_may_turn_up(journal):
+    journal.intend(order(), WISH)
+    journal.record(order(status=OrderStatus.NOT_ACCEPTED))
+    journal.record(order(status=OrderStatus.UNKNOWN))
+    assert journal.get("a").status is OrderStatus.NOT_ACCEPTED
+    journal.record(order(status=OrderStatus.NEW))
+    assert [o.status for o in journal.orders(only_open=True)] == [OrderStatus.NEW]
+
+
 def test_a_living_process_is_left_alone(tmp_path):
     one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
     one.intend(order("a"), WISH)
