@@ -170,7 +170,7 @@ class Commands:
         if known is not None:
             take_back(self._checks, command)  # nothing leaves
             return self._again(known, instrument, deadline)
-        return Ready(command, self._desk.orders.apply(order), instrument, call)
+        return Ready(command, self._desk.orders.begin(order), instrument, call)
 
     def _id(self, command: PlaceOrder) -> str:
         if command.idempotency_key is not None:
@@ -210,7 +210,7 @@ class Commands:
 
     def _again(self, known: Known, instrument: Instrument, deadline: Deadline) -> Order:
         """The same wish once more: nothing is sent, what became of the first is told."""
-        order = self._desk.orders.apply(known.order)
+        order = self._desk.orders.begin(known.order)
         if not order.is_definite:
             # In flight in another thread or process, or without an answer: it may turn up at any moment.
             order = self._found_or_recorded(order, instrument, deadline)

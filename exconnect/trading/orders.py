@@ -205,6 +205,17 @@ class OrderStore:
         self._tell()
         return order
 
+    def begin(self, order: Order) -> Order:
+        """The same for an intent that is begun, perhaps once more: that it was never sent before is of no account.
+
+        The clock cannot tell that: one that was set back would make the new attempt the older news.
+        """
+        with self._changed:
+            kept = self._done.get(order.client_order_id)
+            if kept is not None and kept.order.status is OrderStatus.NEVER_SENT:
+                del self._done[order.client_order_id]
+        return self.apply(order)
+
     def _tell(self) -> None:
         # One thread at a time, outside the lock: listeners hear of changes in the order in which they were made.
         while True:

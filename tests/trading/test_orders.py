@@ -269,6 +269,16 @@ def test_created_is_when_the_exchange_says():
     assert known_after(*heard[:2]).created_at == at(50)
 
 
+@pytest.mark.parametrize("later_ms", [0, -40_000], ids=["in one millisecond", "after the clock was set back"])
+def test_what_was_never_sent_is_begun_again_whatever_the_clock_says(later_ms):
+    store = OrderStore(Environment())
+    store.apply(local(ms=0))
+    store.apply(local(OrderStatus.NEVER_SENT, 0))
+    assert store.begin(local(ms=later_ms)).status is OrderStatus.PENDING_NEW
+    assert store.apply(local(OrderStatus.UNKNOWN, later_ms)).status is OrderStatus.UNKNOWN
+    assert store.begin(local(ms=later_ms)).status is OrderStatus.UNKNOWN
+
+
 def test_what_was_never_sent_may_be_sent_now_and_what_becomes_of_it_counts():
     first = (local(ms=0), local(OrderStatus.NEVER_SENT, 0))
     assert known_after(*first).status is OrderStatus.NEVER_SENT
