@@ -50,9 +50,11 @@ class Batches:
         self, orders: Sequence[PlaceOrder], check: Callable[[PlaceOrder], object], timeout: float
     ) -> list[Result]:
         """One result per order, in the order given; `check` refuses by raising. See `Client.place_orders`."""
-        if self._batch is None:
-            return [self._alone(order, check, timeout) for order in orders]
         deadline = self._desk.deadline(timeout)
+        if self._batch is None:
+            return [
+                self._alone(order, check, deadline.share(len(orders) - place)) for place, order in enumerate(orders)
+            ]
         results = [self._prepared(order, check, deadline) for order in orders]
         ready = [(place, result) for place, result in enumerate(results) if isinstance(result, Ready)]
         done: dict[int, Result] = {}

@@ -103,3 +103,7 @@ class Deadline(Struct, frozen=True):
     def left(self) -> float:
         """Seconds until then, never below zero."""
         return max(0.0, self.at - self.env.now())
+
+    def share(self, count: int) -> float:
+        """Seconds for the next of `count` that share what is left: one that hangs leaves the others their time."""
+        return self.left / count
