@@ -12,7 +12,10 @@ PIP_FLAGS := -qq --disable-pip-version-check
 UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all cov check format lint types imports docs dist bench interop faults examples clean
+SEEDS ?= 200
+START ?= 1
+
+.PHONY: help demo test test-all chaos cov check format lint types imports docs dist bench interop faults examples clean
 
 help: ## what can be asked for
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,9 @@ test: $(VENV)/.dev ## all tests, on this interpreter
 
 test-all: $(VENV)/.dev ## the unit tests on every newer interpreter that this machine has
 	@tests/interpreters $(BIN)/python "$(EXTRAS)" -n $(JOBS) $(UNIT)
+
+chaos: $(VENV)/.run ## SEEDS=n START=k [EXCHANGE=binance]: orders under seeded faults; no lie, no double, no loss
+	@$(BIN)/python tests/chaos/run.py --jobs $(JOBS) $(SEEDS) $(START) $(EXCHANGE)
 
 cov: $(VENV)/.dev ## all tests, with the coverage gate
 	@rm -f .coverage .coverage.*

@@ -14,11 +14,11 @@ import weakref
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from exconnect.environment import Environment
 from exconnect.errors import ClientClosed, ConfigurationError, ExconnectError, TransportError
-from exconnect.gateway import Gateway
+from exconnect.gateway import Gateway, Sender
 from exconnect.metrics import Registry
 from exconnect.model.health import Health, LimitUse, PartHealth
 from exconnect.model.order import CancelOrder
@@ -67,7 +67,7 @@ class Host:
 
     def __init__(self, exchange: Exchange, env: Environment, share: float) -> None:
         self.clock = Clock(env)
-        self.limiter = RateLimiter(share)
+        self.limiter = RateLimiter(share, env)
         self.limiter.learn(exchange.pools)
         self.breaker = CircuitBreaker(env)
         self.instruments = Instruments(exchange.name, env, exchange.parse_symbol)
@@ -118,10 +118,20 @@ def _process() -> _Shared:
     return found if found is not None else _shared.setdefault(pid, _Shared(pid))
 
 
-class Venue:
-    """One client's parts in one process. Making it opens nothing and starts nothing."""
+class Carrier(Sender, Protocol):
+    """A sender that belongs to one client: `transport.http.Http`."""
 
-    def __init__(self, what: Plan, env: Environment | None = None) -> None:
+    def close(self) -> None:
+        """Nothing is sent any more."""
+
+
+class Venue:
+    """One client's parts in one process. Making it opens nothing and starts nothing.
+
+    `env` is the machine that they take their time and threads from, `http` carries their requests.
+    """
+
+    def __init__(self, what: Plan, env: Environment | None = None, http: Carrier | None = None) -> None:
         self.plan = what
         self.pid = os.getpid()
         self.env = env or Environment()
@@ -131,7 +141,7 @@ class Venue:
         self.ca_file = None if what.settings.ca_file is None else os.fspath(what.settings.ca_file)
         self.metrics = Registry(what.settings.metrics)
         self.host, self.account = self._find()
-        self.http = Http(what.endpoints.rest, env=self.env, proxy=self.proxy, ca_file=self.ca_file)
+        self.http = http or Http(what.endpoints.rest, env=self.env, proxy=self.proxy, ca_file=self.ca_file)
         self.gateway = Gateway(
             what.exchange,
             env=self.env,
