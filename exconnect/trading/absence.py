@@ -84,6 +84,8 @@ def _of_order(desk: Desk, order: Order, row: Order) -> _Is:
     name = None if row.order_id is None else desk.orders.name_of(order.symbol, row.order_id)
     if name is not None and name != order.client_order_id:
         return _Is.ANOTHER
+    if desk.doubts.is_wish(row.client_order_id):
+        return _Is.ANOTHER  # of a process that is gone: a cancel gives no order the name of another one of ours
     terms = ("side", "type", "quantity", "price", "stop_price")
     same = all(getattr(row, term) == getattr(order, term) for term in terms if getattr(order, term) is not None)
     return _Is.OPEN if same else _Is.ANOTHER

@@ -245,7 +245,7 @@ class Commands:
 
     def search(self, orders: Sequence[Ready], deadline: Deadline) -> None:
         """Look for several of which no answer came, together: one that is missing must not keep the others waiting."""
-        lost = [(self._desk.orders.apply(as_unknown(ready.order)), ready.instrument) for ready in orders]
+        lost = [self._desk.orders.apply(as_unknown(ready.order)) for ready in orders]
         find_out_all(self._desk, lost, deadline)
 
     def unplaced(self, ready: Ready, error: ExconnectError, deadline: Deadline) -> Order:
@@ -592,7 +592,8 @@ class Commands:
         deadline = self._desk.deadline(timeout)
         self._take_over()
         orders = self._unanswered()
-        find_out_all(self._desk, self._with_instruments(orders, deadline), deadline)
+        find_out_all(self._desk, orders, deadline)
+        self._watch()  # whoever asked waits no longer, but it is still to be found out
         return [self._desk.orders.get(order.client_order_id) or order for order in orders]
 
     def _first(self, deadline: Deadline) -> None:
@@ -603,18 +604,16 @@ class Commands:
         with suppress(JournalUnavailable):
             self._intents.prune()
         self._is_recovered = True
-        for order, instrument in self._with_instruments(self._unanswered(), deadline):
-            found = look(self._desk, order, instrument, deadline)
-            if found is None or not found.is_definite:
-                self._resolver.watch(order, instrument)
-
-    def _with_instruments(self, orders: list[Order], deadline: Deadline) -> list[tuple[Order, Instrument]]:
-        found = []
-        for order in orders:
+        for order in self._unanswered():
             # An exchange that does not answer does not say either what became of the order.
             with suppress(ExconnectError):
-                found.append((order, self._desk.instrument(order.symbol, max(deadline.left, 0.001))))
-        return found
+                instrument = self._desk.instrument(order.symbol, max(deadline.left, 0.001))
+                look(self._desk, order, instrument, deadline)
+        self._watch()
+
+    def _watch(self) -> None:
+        for order in self._unanswered():
+            self._resolver.watch(order)
 
     def _take_over(self) -> None:
         self._intents.take_over()

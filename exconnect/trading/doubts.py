@@ -132,6 +132,14 @@ class Doubts:
         with self._lock:
             return self._cases.setdefault(order.client_order_id, Case(sent))
 
+    def is_wish(self, client_order_id: str) -> bool:
+        """Whether somebody here has wanted an order of that name, lately or long ago.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        return self._intents.get(client_order_id) is not None
+
     def close(self, order: Order) -> None:
         """It is known what became of it."""
         with self._lock:

@@ -33,19 +33,22 @@ _MANY = 20  # orders of which it is better to ask for all that are open first
 
 def find_out(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
     """Look until it is known what became of the order or the deadline has come; the newest snapshot either way."""
-    find_out_all(desk, [(order, instrument)], deadline)
+    _find_out(desk, [_Search(desk, order, instrument)], deadline)
     return desk.orders.get(order.client_order_id) or order
 
 
-def find_out_all(desk: Desk, orders: Sequence[tuple[Order, Instrument]], deadline: Deadline) -> None:
+def find_out_all(desk: Desk, orders: Sequence[Order], deadline: Deadline) -> None:
     """Look for each of them, in turn, until all are known or the deadline has come; the store has what was found.
 
     Not seeing an order proves nothing: what the exchange shows may lag behind what it did. What does is in
     `trading.doubts`.
     """
-    searches = [_Search(desk, order, instrument) for order, instrument in orders]
-    if len(searches) > _MANY:
+    if len(orders) > _MANY:
         _look_at_open(desk, deadline)
+    _find_out(desk, [_Search(desk, order) for order in orders], deadline)
+
+
+def _find_out(desk: Desk, searches: list[_Search], deadline: Deadline) -> None:
     while searches := [search for search in searches if not search.known.is_definite]:
         soonest = min(searches, key=lambda search: search.due)
         names = [search.name for search in searches]
@@ -60,12 +63,12 @@ def find_out_all(desk: Desk, orders: Sequence[tuple[Order, Instrument]], deadlin
 
 
 class _Search:
-    """One order that is looked for, and when to look next."""
+    """One order that is looked for, and when to look next. What it is an order of may have to be asked first."""
 
-    def __init__(self, desk: Desk, order: Order, instrument: Instrument) -> None:
+    def __init__(self, desk: Desk, order: Order, instrument: Instrument | None = None) -> None:
         self._desk = desk
         self._order = order
-        self.instrument = instrument
+        self._instrument = instrument
         self.name = order.client_order_id
         self._pauses = _pauses(desk)
         self.due = desk.env.now() + next(self._pauses)
@@ -79,9 +82,19 @@ class _Search:
         """Ask once. Raises: ClientClosed."""
         desk, known = self._desk, self.known
         if not known.is_definite:
-            _ask(desk, known, self.instrument, deadline)
+            self._ask(known, deadline)
             known = self.known
         self.due = desk.env.now() + desk.doubts.pause(known, desk.gateway.server_now_ms(), next(self._pauses))
+
+    def _ask(self, known: Order, deadline: Deadline) -> None:
+        if self._instrument is None:
+            try:
+                self._instrument = self._desk.instrument(known.symbol, max(deadline.left, 0.001))
+            except ClientClosed:
+                raise
+            except ExconnectError:
+                return  # who does not answer does not say either what became of the order
+        _ask(self._desk, known, self._instrument, deadline)
 
 
 def _pauses(desk: Desk) -> Iterator[float]:
@@ -149,7 +162,7 @@ class Resolver:
         self._watched: set[str] = set()
         self._sampled = 0
 
-    def watch(self, order: Order, instrument: Instrument) -> None:
+    def watch(self, order: Order, instrument: Instrument | None = None) -> None:
         """Look for this one too; once more changes nothing."""
         if order.client_order_id not in self._watched:
             self._watched.add(order.client_order_id)

@@ -2,6 +2,7 @@
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -203,3 +204,32 @@ def test_a_stream_tells_of_it_in_a_later_process(client, mock, invisible):
         assert isinstance(notice, ZombieOrder)
         assert notice.order.client_order_id == invisible.client_order_id
         assert is_canceled(later, invisible)
+
+
+@pytest.mark.parametrize("is_listing_down", [False, True])
+def test_what_recover_has_no_time_to_find_out_is_found_out_afterwards(client, mock, is_listing_down):
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    unknown(client)
+    client.close()
+    down = mock.faults.add("status", on="fetch_instruments", status=503, times=None)
+    if not is_listing_down:
+        down.remove()
+    found = Event()
+    with Client(mock.exchange, environment=mock) as later:
+        assert [order.status for order in later.recover(timeout=0.3)] == [OrderStatus.UNKNOWN]
+        later.orders.on_change(lambda order: found.set() if order.status is OrderStatus.NEW else None)
+        blind.remove()
+        down.remove()
+        assert found.wait(60)
+        assert later.orders.unresolved() == []
+
+
+def test_a_twin_of_a_process_that_is_gone_stands_in_nobodys_way(client, mock):
+    twin = client.place_order(*BUY, **PRICE)
+    client.cancel_order(twin)
+    client.close()  # what it knew of the twin's number is gone with it; its name is in the journal
+    with Client(mock.exchange, environment=mock) as later:
+        later.fetch_balances()
+        lose_the_request(mock)
+        assert unknown(later).resolve(timeout=30).status is OrderStatus.NOT_ACCEPTED
