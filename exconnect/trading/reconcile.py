@@ -86,15 +86,24 @@ class _Search:
             known = self.known
         self.due = desk.env.now() + desk.doubts.pause(known, desk.gateway.server_now_ms(), next(self._pauses))
 
+    def visit(self, deadline: Deadline) -> None:
+        """Ask for one that should not exist; if it does, it is in the store then."""
+        with suppress(ExconnectError):
+            self._desk.find(self._known_instrument(deadline), self.name, None, deadline)
+
     def _ask(self, known: Order, deadline: Deadline) -> None:
+        try:
+            instrument = self._known_instrument(deadline)
+        except ClientClosed:
+            raise
+        except ExconnectError:
+            return  # who does not answer does not say either what became of the order
+        _ask(self._desk, known, instrument, deadline)
+
+    def _known_instrument(self, deadline: Deadline) -> Instrument:
         if self._instrument is None:
-            try:
-                self._instrument = self._desk.instrument(known.symbol, max(deadline.left, 0.001))
-            except ClientClosed:
-                raise
-            except ExconnectError:
-                return  # who does not answer does not say either what became of the order
-        _ask(self._desk, known, self._instrument, deadline)
+            self._instrument = self._desk.instrument(self._order.symbol, max(deadline.left, 0.001))
+        return self._instrument
 
 
 def _pauses(desk: Desk) -> Iterator[float]:
@@ -178,26 +187,36 @@ class Resolver:
             return
         if lag.is_alarming or self._watched or env.uniform(0.0, 1.0) < _SAMPLED:
             self._sampled += 1
-            since, pauses = env.now(), _pauses(self._desk)
-            self._sample(order, instrument, since, pauses, is_first=True)
+            self._sample(order, instrument, env.now(), _pauses(self._desk))
 
     def _sample(
-        self, order: Order, instrument: Instrument, since: float, pauses: Iterator[float], *, is_first: bool = False
+        self,
+        order: Order,
+        instrument: Instrument,
+        since: float,
+        pauses: Iterator[float],
+        *,
+        was_missing: bool | None = False,
     ) -> None:
+        """`was_missing` the last time that it was asked for; None: nobody answered, so it may have been there."""
+
         def ask() -> None:
             desk, lag = self._desk, self._desk.doubts.lag
-            waited = desk.env.now() - since
+            waited, is_missing = desk.env.now() - since, None
             try:
-                desk.find(instrument, order.client_order_id, None, desk.deadline(_LOOK_S))
+                # By its number: a cancel of all may have given it another name meanwhile.
+                desk.find(instrument, order.client_order_id, order.order_id, desk.deadline(_LOOK_S))
             except OrderNotFound:
                 lag.not_seen(waited)
+                is_missing = True
             except ExconnectError:
                 pass
             else:
-                lag.seen(0.0 if is_first else waited)
+                if was_missing is not None:
+                    lag.seen(waited if was_missing else 0.0)
                 waited = _LONGEST_SAMPLE_S
             if waited < _LONGEST_SAMPLE_S:
-                self._sample(order, instrument, since, pauses)
+                self._sample(order, instrument, since, pauses, was_missing=is_missing)
             else:
                 self._sampled -= 1
 
@@ -222,8 +241,7 @@ class Resolver:
         """It may show up after all: look again, and ever more seldom."""
 
         def visit() -> None:
-            with suppress(ExconnectError):
-                self._desk.find(search.instrument, search.name, None, self._desk.deadline(_LOOK_S))
+            search.visit(self._desk.deadline(_LOOK_S))
             if search.known.status is OrderStatus.NOT_ACCEPTED and pause < _LAST_REVISIT_S * self._desk.env.caution:
                 self._revisit(search, 2 * pause)
 
