@@ -366,7 +366,7 @@ class Stream:
             return self
         from exconnect.feeds.connections import Connections  # what only a start needs costs an import nothing
 
-        new = Connections(venue, self._symbols, {} if old is None else old.handler_threads(), self)
+        new = Connections(venue, self._name, self._symbols, {} if old is None else old.handler_threads(), self)
         self._forget(old)
         if self._runs.setdefault(pid, new) is new:
             fork.watch(new)

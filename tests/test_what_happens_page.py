@@ -75,6 +75,10 @@ TRIED = {  # how a row begins → the file and the name of a test
         "test_a_process_killed_between_send_and_answer_has_forgotten_nothing",
     ),
     "`kill -9` after the answer": (HAPPENS, "test_killed_between_the_answer_and_its_record"),
+    "`kill -9` before or in an `on_fill` call": (
+        "integration/test_replayed_fills.py",
+        "test_what_a_killed_process_may_not_have_handled_comes_again_once",
+    ),
     "the process is suspended before": (
         FAULTS,
         "test_an_order_that_slept_before_its_first_byte_is_signed_anew_when_it_is_too_late",

@@ -20,6 +20,7 @@ from exconnect.feeds.connection import Connection
 from exconnect.feeds.delivered import Delivered
 from exconnect.feeds.feed import Feed, Want
 from exconnect.feeds.handlers import HandlerThread, Router
+from exconnect.feeds.handouts import Handouts
 from exconnect.feeds.private import PrivateFeed
 from exconnect.feeds.registration import PUBLIC, Address, Counters, Registration, Same, audience
 from exconnect.model.enums import MarketType, StreamStatus
@@ -60,7 +61,7 @@ class Connections:
     """All that runs for a stream in one process, from `start()` to `close()`."""
 
     def __init__(
-        self, venue: Supply, symbols: tuple[str, ...], ended: Mapping[Same, HandlerThread], owner: object
+        self, venue: Supply, name: str, symbols: tuple[str, ...], ended: Mapping[Same, HandlerThread], owner: object
     ) -> None:
         self.pid = os.getpid()
         self.env = venue.env
@@ -72,7 +73,10 @@ class Connections:
         # waits for it while holding another.
         self._changing = venue.env.lock()
         self._condition = venue.env.condition()
-        self._router = Router(venue.env, venue.exchange.name, self.view, self._count, self._changed)
+        self._handouts = Handouts(venue.env, lambda: venue.records.handouts(name))
+        self._router = Router(
+            venue.env, venue.exchange.name, self.view, self._count, self._changed, self._handouts.handled
+        )
         self._router.inherit(ended)
         self._feeds: tuple[Feed, ...] = ()
         self._successors: dict[Feed, Feed] = {}  # by the one that each will relieve
@@ -120,6 +124,7 @@ class Connections:
     def _want_private(self, wanted: set[Address]) -> None:
         """One connection for the account, as long as somebody listens."""
         named = (address.symbol for address in sorted(wanted) if address.symbol and address.kind != "balance")
+        self._handouts.is_wanted = any(address.kind == "fill" for address in wanted)
         self._private_symbols = tuple(dict.fromkeys((*self._symbols, *named)))
         if wanted and self._private is None:
             market = next(iter(self._venue.exchange.markets.values()))
@@ -131,6 +136,7 @@ class Connections:
                 budget,
                 self._changed,
                 delivered=self._delivered,
+                handouts=self._handouts,
                 symbols=lambda: self._private_symbols,
             )
             self._private.start()
@@ -431,6 +437,7 @@ class Connections:
         self._router.close()
         self._join(self._all_threads(), deadline)
         self._router.halt()
+        self._handouts.end()
         self._changed()
 
     def _join(self, threads: list[Thread], deadline: float) -> None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from exconnect.environment import Environment
     from exconnect.model.account import Balance
@@ -40,6 +40,11 @@ class Delivered:
     def fill(self, fill: Fill) -> bool:
         """Remember it; whether it is new."""
         return self._is_news(self._fills, _identity(fill), None)
+
+    def were_handled(self, fills: Iterable[tuple[str, str, str]]) -> None:
+        """Remember these, by symbol, order id and id: somebody before us has handed them out."""
+        for identity in fills:
+            self._is_news(self._fills, identity, None)
 
     def order(self, order: Order) -> bool:
         """Remember it; whether a user sees anything new in it."""

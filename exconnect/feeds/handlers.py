@@ -32,6 +32,7 @@ from exconnect.runtime.callbacks import name_of, show_failure
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
+    from exconnect.model.order import Fill
 
 log = logging.getLogger("exconnect.stream")
 
@@ -166,6 +167,7 @@ class HandlerThread:
             self._router.publish(gap)
             self._tell(registration, gap)
         if parcel.key in registration.excluded:
+            self._done(registration, parcel.item.value)
             return
         value, gap_before = parcel.item
         if registration.kind == "book":
@@ -177,6 +179,11 @@ class HandlerThread:
         registration.delivered += 1
         if not self._call(registration.handler, value):
             registration.errors += 1
+        self._done(registration, value)
+
+    def _done(self, registration: Registration, value: Any) -> None:
+        if registration.kind == "fill" and not self._is_halted:
+            self._router.handled(value)
 
     def _look(self, delivery: _Delivery, symbol: str) -> Book | None:
         """The book as it is now, unless it is not valid or was shown already."""
@@ -224,7 +231,7 @@ class Router:
     """Knows who hears what, and owns the handlers' threads.
 
     `view` gives the epoch and the book of a symbol, `count` is told of what is to be counted and of which handler,
-    `changed` that a thread has ended.
+    `changed` that a thread has ended, `handled` of each fill that a handler is through with.
     """
 
     def __init__(
@@ -234,7 +241,9 @@ class Router:
         view: Callable[[str, int], tuple[int, Book] | None],
         count: Callable[[str, str], None],
         changed: Callable[[], None],
+        handled: Callable[[Fill], None] = lambda _: None,
     ) -> None:
+        self.handled = handled
         self.env = env
         self.view = view
         self.changed = changed
@@ -299,22 +308,25 @@ class Router:
             for thread, delivery in pairs:
                 thread.put(delivery, address.symbol, item)
 
-    def tell(self, kind: str, symbol: str, value: Any) -> None:
-        """Hand something private to all that want the whole account, or this symbol (or asset) of it.
+    def tell(self, kind: str, symbol: str, value: Any) -> int:
+        """Hand something private to all that want the whole account, or this symbol (or asset) of it; to how many.
 
         Raises:
             StreamError: an inbox is full; all others have got it.
         """
         full: StreamError | None = None
+        count = 0
         for address in (Address(kind), Address(kind, symbol)):
             for thread, delivery in self._routes.get(address, ()):
                 if symbol not in delivery.registration.excluded:
                     try:
                         thread.put(delivery, symbol, Item(value))
+                        count += 1
                     except StreamError as error:
                         full = StreamError(f"on_{kind}, {name_of(thread.handler)}: {error}")
         if full is not None:
             raise full
+        return count
 
     def publish(self, event: StatusChanged | Notice) -> None:
         """Hand a report to all that want it. From any thread."""

@@ -18,6 +18,7 @@ from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectE
 from exconnect.feeds.connection import Connection, Supply
 from exconnect.feeds.delivered import Delivered, Key, key_of
 from exconnect.feeds.echoes import Echoes
+from exconnect.feeds.handouts import HandoutLog, Handouts
 from exconnect.model.enums import Source, StreamStatus
 from exconnect.model.events import GapClosed
 from exconnect.model.values import datetime_of, ms_of
@@ -27,6 +28,7 @@ from exconnect.protocol.session import (
     BalancesChanged,
     ClockOff,
     Denied,
+    Inherited,
     OrderChanged,
     Refused,
     Standing,
@@ -107,6 +109,10 @@ class Records(Protocol):
     def earliest_ms(self, ago: float) -> int:
         """The earliest that the exchange's clock can have shown so many seconds ago."""
 
+    @property
+    def handouts(self) -> Callable[[str], HandoutLog | None]:
+        """Where a stream of that name writes down which fills were handled."""
+
 
 class PrivateFeed(Connection):
     """The account's own connection. `symbols` says whose fills somebody waits for."""
@@ -120,11 +126,13 @@ class PrivateFeed(Connection):
         changed: Callable[[], None],
         *,
         delivered: Delivered,
+        handouts: Handouts,
         symbols: Callable[[], Iterable[str]],
     ) -> None:
         super().__init__("private", venue, market, router, attempts, changed)
         self._records = venue.records
         self._delivered = delivered
+        self._handouts = handouts
         self._symbols = symbols
         self._since_ms: int | None = None  # exchange time from which on everything is handed out
         self._walked_ms: int | None = None  # up to here nothing is missing but what reads did not show yet
@@ -149,8 +157,8 @@ class PrivateFeed(Connection):
             BalancesChanged: self._balances,
             Transferred: self._transferred,
         }
-        for fill in self._records.fills():
-            delivered.fill(fill)  # they happened before anybody asked
+        self._known: list[Fill] = self._records.fills()  # they happened before anybody asked
+        self._inherited: Inherited | None = None  # what is still to be handed out for processes that are gone
         self._began = self._env.now()
 
     # ------------------------------------------------------------ the connection
@@ -309,7 +317,7 @@ class PrivateFeed(Connection):
     def _hand_out(self, order: Order, fill: Fill | None) -> None:
         if fill is not None and self._delivered.fill(fill):
             self._records.filled(fill)
-            self._tell("fill", fill.symbol, fill)
+            self._tell_fill(fill)
         if _has_terms(order) and self._delivered.order(order):
             self._tell("order", order.symbol, order)
 
@@ -318,13 +326,17 @@ class PrivateFeed(Connection):
             if self._delivered.balance(balance):
                 self._tell("balance", balance.asset, balance)
 
-    def _tell(self, kind: str, symbol: str, value: object) -> None:
-        if self.is_stopping:
-            return
-        try:
-            self._router.tell(kind, symbol, value)
-        except StreamError as error:
-            self._give_up(error)
+    def _tell_fill(self, fill: Fill) -> None:
+        self._handouts.told(fill, self._tell("fill", fill.symbol, fill))
+
+    def _tell(self, kind: str, symbol: str, value: object) -> int:
+        """To how many handlers."""
+        if not self.is_stopping:
+            try:
+                return self._router.tell(kind, symbol, value)
+            except StreamError as error:
+                self._give_up(error)
+        return 0
 
     # ------------------------------------------------------------ walking the account
 
@@ -357,11 +369,23 @@ class PrivateFeed(Connection):
         if self.is_stopping or generation != self._generation:
             return
         try:
-            standing = self._records.catch_up(self._start_ms(), list(self._symbols()), unknown, _WALK_S)
+            start_ms, symbols = self._begin_walk()
+            standing = self._records.catch_up(start_ms, symbols, unknown, _WALK_S)
         except Exception as error:  # noqa: BLE001 - whatever it was, the account must be asked for again
             self._do(partial(self._not_fetched, generation, unknown, error))
         else:
             self._do(partial(self._fetched, generation, standing))
+
+    def _begin_walk(self) -> tuple[int, list[str]]:
+        """From when on to look, and where; what was handled of the walks before is written down."""
+        start_ms, symbols = self._start_ms(), list(self._symbols())
+        if self._inherited is None and self._walked_ms is not None:
+            self._handouts.advance(self._walked_ms - _OVERLAP_MS, symbols)
+        found = self._handouts.begin(self._since_ms or start_ms, symbols)
+        self._inherited = inherited = found or self._inherited
+        if inherited is None:
+            return start_ms, symbols
+        return min(start_ms, inherited.since_ms), [*symbols, *inherited.symbols]
 
     def _start_ms(self) -> int:
         if self._since_ms is None:
@@ -389,6 +413,7 @@ class PrivateFeed(Connection):
         held, self._held = self._held or (), None
         is_first = self._walked_ms is None
         begin = self._lost_at or datetime_of(self._start_ms())
+        self._replay(standing)
         fills = self._hand_out_fills(standing, {_place(e.fill) for e in held if isinstance(e, OrderChanged) and e.fill})
         orders = self._hand_out_orders(standing, {e.order.order_id for e in held if isinstance(e, OrderChanged)})
         if is_first:
@@ -409,12 +434,26 @@ class PrivateFeed(Connection):
         if self.status is StreamStatus.LIVE and fills + orders and not was_garbled:
             self._suspect("the account changed, and the stream did not say so")
 
+    def _replay(self, standing: Standing) -> None:
+        """Hand out what dead processes may not have handled, marked so, and nothing that is older than the stream."""
+        inherited, self._inherited = self._inherited, None
+        known, self._known = self._known, []
+        since_ms = self._since_ms or 0
+        if inherited is not None:
+            self._delivered.were_handled(inherited.handled)
+            for fill in standing.fills:
+                is_theirs = inherited.since_ms <= _time_ms(fill) < since_ms
+                if is_theirs and self._delivered.fill(fill):
+                    self._tell_fill(replace(fill, source=Source.REST, replayed=True))
+        for fill in known:
+            self._delivered.fill(fill)
+
     def _hand_out_fills(self, standing: Standing, coming: set[tuple[str, str]]) -> int:
         """Those that would have been missed; how many."""
         since_ms, count = self._since_ms or 0, 0
         is_live = self.status is StreamStatus.LIVE and not self._was_garbled
         for fill in standing.fills:
-            time_ms = 0 if fill.time is None else ms_of(fill.time, "time")
+            time_ms = _time_ms(fill)
             if _place(fill) in coming or self._delivered.has_fill(fill):
                 continue
             if time_ms < since_ms:
@@ -475,6 +514,10 @@ class PrivateFeed(Connection):
 def _has_terms(order: Order) -> bool:
     """Whether it is known what was ordered; a fill alone does not say."""
     return order.quantity is not None or order.quote_quantity is not None
+
+
+def _time_ms(fill: Fill) -> int:
+    return 0 if fill.time is None else ms_of(fill.time, "time")
 
 
 def _place(fill: Fill) -> tuple[str, str]:

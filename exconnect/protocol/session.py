@@ -152,6 +152,17 @@ class Standing(Struct, frozen=True):
     is_complete: bool
 
 
+class Inherited(Struct, frozen=True):
+    """What streams of processes that are gone have left behind: fills since `since_ms` but those that were handled.
+
+    Those by symbol, order id and id. `symbols` are those in which there may be more.
+    """
+
+    since_ms: int
+    handled: frozenset[tuple[str, str, str]]
+    symbols: tuple[str, ...]
+
+
 # What a private connection carries: everything about the account, whoever listens.
 PRIVATE = frozenset({"order", "fill", "balance"})
 

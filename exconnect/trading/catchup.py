@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from exconnect.protocol.exchange import Lookup
     from exconnect.protocol.pages import Page, Where
     from exconnect.trading.desk import Deadline, Desk
+    from exconnect.trading.handouts import HandoutLog
     from exconnect.trading.holdings import Holdings
 
 log = logging.getLogger("exconnect.orders")
@@ -47,12 +48,14 @@ class AccountRecords:
         listing: Callable[[tuple[str, ...], float], object],
         error_ms: ErrorMs,
         recall: Callable[[], None],
+        handouts: Callable[[str], HandoutLog | None],
     ) -> None:
         self._desk = desk
         self._holdings = holdings
         self._listing = listing
         self._error_ms = error_ms
         self._recall = recall
+        self.handouts = handouts  # of a stream of that name; None: there is no journal
 
     # ------------------------------------------------------------ what was told
 

@@ -47,6 +47,12 @@ CREATE TABLE IF NOT EXISTS attempt (
     timestamp_ms INTEGER, recv_window_ms INTEGER, expires_ms INTEGER, host TEXT NOT NULL, params BLOB NOT NULL,
     outcome TEXT, PRIMARY KEY (client_order_id, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grave (client_order_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS listener (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, process TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    symbols TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS handled (
+    listener INTEGER NOT NULL, symbol TEXT NOT NULL, order_id TEXT NOT NULL, fill_id TEXT NOT NULL,
+    time_ms INTEGER NOT NULL, PRIMARY KEY (listener, symbol, order_id, fill_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
 CREATE INDEX IF NOT EXISTS whole_intent ON intent (created_ms) WHERE is_done = 1;
@@ -372,6 +378,13 @@ class Journal:
 
     def _reading(self) -> _Reading:
         return _Reading(self)
+
+    def transaction(self) -> _Writing:
+        """A transaction of somebody who keeps something else in the same file.
+
+        Entering it raises `JournalUnavailable` if the file cannot be used.
+        """
+        return self._writing()
 
     def _writing(self) -> _Writing:
         return _Writing(self)

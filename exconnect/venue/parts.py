@@ -32,6 +32,7 @@ from exconnect.trading.catchup import AccountRecords
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
 from exconnect.trading.doubts import Doubts
+from exconnect.trading.handouts import HandoutLog
 from exconnect.trading.holdings import Holdings
 from exconnect.trading.instruments import Instruments
 from exconnect.trading.intents import IntentLog, Intents, halted
@@ -327,7 +328,12 @@ class Venue:
     def records(self) -> AccountRecords:
         """The account's stores, for its private streams."""
         holdings, clock = self.account.holdings, self.host.clock
-        return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms, self.account.zombies.recall)
+        recall = self.account.zombies.recall
+        return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms, recall, self._handouts)
+
+    def _handouts(self, name: str) -> HandoutLog | None:
+        intents = self.account.intents
+        return HandoutLog(intents, name) if isinstance(intents, Journal) else None
 
     def last_price(self, instrument: Instrument, timeout: float) -> Decimal | None:
         """The last price seen within ten seconds, else the one of a ticker fetched now."""

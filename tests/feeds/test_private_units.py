@@ -11,10 +11,11 @@ from seen import Seen
 from toy import BTC, ETH
 
 from exconnect.environment import Environment
-from exconnect.errors import StreamError
+from exconnect.errors import JournalUnavailable, StreamError
 from exconnect.feeds.delivered import Delivered
 from exconnect.feeds.echoes import Echoes
 from exconnect.feeds.handlers import Router
+from exconnect.feeds.handouts import Handouts
 from exconnect.feeds.registration import Options, Registration, audience
 from exconnect.model.account import Balance
 from exconnect.model.enums import OrderStatus, OrderType, Policy, Side, Source
@@ -159,3 +160,79 @@ def test_a_new_connection_owes_nothing_of_the_past():
     assert echoes.missing(10.0) == (BTC, "1")
     echoes.restart(21_000)
     assert echoes.missing(10.0) is None
+
+
+class Written:
+    """What a stream writes down of its fills."""
+
+    def __init__(self, *, broken=False):
+        self.lines = []
+        self._broken = broken
+
+    def begin(self, since_ms, symbols):
+        if self._broken:
+            raise JournalUnavailable("no")
+        self.lines.append(("begin", since_ms))
+
+    def handled(self, fill):
+        self.lines.append(("handled", fill.id))
+
+    def advance(self, since_ms, symbols):
+        self.lines.append(("advance", since_ms))
+
+    def end(self):
+        self.lines.append("end")
+
+
+def handouts(written, *, is_wanted=True):
+    made = Handouts(Environment(), lambda: written)
+    made.is_wanted = is_wanted
+    made.begin(5, [BTC])
+    return made
+
+
+def fill_at(ms, name="1"):
+    return replace(FILL, id=name, time=datetime_of(ms))
+
+
+def test_a_fill_is_handled_when_all_its_handlers_are_through():
+    written = Written()
+    made = handouts(written)
+    made.told(fill_at(10), 2)
+    made.handled(fill_at(10))
+    assert written.lines == [("begin", 5)]
+    made.handled(fill_at(10))
+    made.handled(fill_at(11, "2"))  # a handler may be faster than whoever counts them
+    made.told(fill_at(11, "2"), 1)
+    made.told(fill_at(12, "3"), 0)  # nobody hears of it
+    assert written.lines == [("begin", 5), ("handled", "1"), ("handled", "2")]
+
+
+def test_what_a_stream_answers_for_begins_before_the_oldest_that_is_open():
+    written = Written()
+    made = handouts(written)
+    for ms in (30, 20, 40):
+        made.told(fill_at(ms, str(ms)), 1)
+    made.advance(100, [BTC])
+    made.end()
+    made.handled(fill_at(20, "20"))
+    made.advance(100, [BTC])
+    made.handled(fill_at(40, "40"))
+    made.handled(fill_at(30, "30"))
+    made.advance(100, [BTC])
+    made.end()
+    advances = [line for line in written.lines if line[0] == "advance"]
+    assert advances == [("advance", 20), ("advance", 30), ("advance", 100)]
+    assert written.lines.count("end") == 1
+
+
+@pytest.mark.parametrize(
+    "written, is_wanted", [(None, True), (Written(broken=True), True), (Written(), False)], ids=lambda x: str(x)[:9]
+)
+def test_without_a_place_to_write_or_a_handler_nothing_is_written(written, is_wanted):
+    made = handouts(written, is_wanted=is_wanted)
+    made.told(fill_at(10), 1)
+    made.handled(fill_at(10))
+    made.advance(100, [BTC])
+    made.end()
+    assert written is None or written.lines == []
