@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exconnect.errors import InvalidArgument, NotSupported
+from exconnect.errors import InvalidArgument, NotSupported, says_operation
 from exconnect.market import MarketData, as_range, from_start, left_of
 from exconnect.model.account import Balances, Fees, Position
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of, text_of
@@ -29,15 +29,18 @@ class AccountData(MarketData):
     def _private(self) -> Venue:
         """This process's parts, for a call that needs a key."""
 
+    @says_operation
     def fetch_balances(self, *, timeout: float | None = None) -> Balances:
         """What is held, by asset; an asset that is not held reads as zero."""
         return self._private().balances(self._timeout(timeout))
 
+    @says_operation
     def fetch_fees(self, symbol: str, *, timeout: float | None = None) -> Fees:
         """What a fill costs, as fractions."""
         venue, left = self._private(), self._timeout(timeout)
         return venue.call(self._exchange.rest.fetch_fees(venue.instrument(symbol, left)), left)
 
+    @says_operation
     def fetch_positions(self, *symbols: str, timeout: float | None = None) -> list[Position]:
         """Positions in perpetuals.
 
@@ -46,6 +49,7 @@ class AccountData(MarketData):
         """
         raise NotSupported("positions are for perpetuals, which this version does not have", {"capability": "futures"})
 
+    @says_operation
     def fetch_order(
         self,
         order: OrderRef | None = None,
@@ -70,10 +74,12 @@ class AccountData(MarketData):
         client_order_id, where, known = venue.desk.place_of(order, symbol)
         return venue.queries.order(client_order_id, None if known is None else known.order_id, where, left)
 
+    @says_operation
     def fetch_open_orders(self, symbol: str | None = None, *, timeout: float | None = None) -> list[Order]:
         """Open orders of a symbol, or of the account; oldest first."""
         return self._private().queries.open_orders(symbol, self._timeout(timeout))
 
+    @says_operation
     def fetch_orders(
         self,
         symbol: str,
@@ -94,6 +100,7 @@ class AccountData(MarketData):
 
         return gather(ask, where, mark_order, limit)
 
+    @says_operation
     def fetch_fills(
         self,
         symbol: str,

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 from exconnect.account import AccountData
 from exconnect.config import PREFIX, Credentials, Settings
-from exconnect.errors import ClientClosed, ConfigurationError, InvalidArgument, InvalidType, NotSupported
+from exconnect.errors import (
+    ClientClosed,
+    ConfigurationError,
+    InvalidArgument,
+    InvalidType,
+    NotSupported,
+    says_operation,
+)
 from exconnect.feeds.registration import symbols_of
 from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
@@ -169,7 +176,8 @@ class Client(AccountData):
     @property
     def journal(self) -> Path | None:
         """Path of the journal; None for a client that cannot trade, or was told to keep none."""
-        return self._plan.journal
+        venue = self._venues.get(os.getpid())
+        return self._plan.journal if venue is None else venue.account.journal
 
     @property
     def is_halted(self) -> bool:
@@ -237,6 +245,7 @@ class Client(AccountData):
 
     # ------------------------------------------------------------ orders
 
+    @says_operation
     def place_order(
         self,
         symbol: str,
@@ -323,6 +332,7 @@ class Client(AccountData):
         if command.reduce_only:
             raise NotSupported("reduce_only is for perpetuals", {"capability": "futures", "exchange": self.exchange})
 
+    @says_operation
     def amend_order(
         self,
         order: OrderRef,
@@ -345,6 +355,7 @@ class Client(AccountData):
         amend = AmendOrder(order, price=price, quantity=quantity, symbol=symbol)
         return self._trading().commands.amend(amend, self._timeout(timeout))
 
+    @says_operation
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
         """Cancel, and give what the order became: `CANCELED`, or `FILLED` if that was first.
 
@@ -357,6 +368,7 @@ class Client(AccountData):
         cancel = CancelOrder(order, symbol=symbol)
         return self._private().commands.cancel(cancel, self._timeout(timeout))
 
+    @says_operation
     def cancel_all_orders(self, symbol: str | None = None, *, timeout: float = 30.0) -> list[Order]:
         """Cancel all orders of a symbol or of the account, then look until nothing is open on two looks.
 
@@ -369,6 +381,7 @@ class Client(AccountData):
             symbol_of(symbol)
         return self._private().commands.cancel_all(symbol, self._timeout(timeout))
 
+    @says_operation
     def place_orders(
         self, orders: Sequence[PlaceOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
@@ -376,6 +389,7 @@ class Client(AccountData):
         items, left = _all_of(orders, PlaceOrder, "orders"), self._timeout(timeout)
         return self._trading().batches.place(items, self._check, left)
 
+    @says_operation
     def amend_orders(
         self, orders: Sequence[AmendOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
@@ -383,6 +397,7 @@ class Client(AccountData):
         items, left = _all_of(orders, AmendOrder, "orders"), self._timeout(timeout)
         return self._trading().batches.amend(items, left)
 
+    @says_operation
     def cancel_orders(
         self, orders: Sequence[OrderRef | CancelOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
@@ -392,6 +407,7 @@ class Client(AccountData):
         items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
         return self._private().batches.cancel(items, self._timeout(timeout))
 
+    @says_operation
     def recover(self, *, timeout: float = 30.0) -> list[Order]:
         """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too."""
         venue = self._private()

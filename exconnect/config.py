@@ -386,6 +386,8 @@ class Settings:
             yield "budget_share must be above 0, at most 1"
         if not isinstance(self.read_only, bool):
             yield "read_only must be True or False"
+        if self.metrics is not None and not _is_metrics(self.metrics):
+            yield "metrics must have the methods count, gauge and timing"
 
     @classmethod
     def from_env(cls, exchange: str, prefix: str = PREFIX) -> Self:
@@ -464,6 +466,10 @@ def _look_up(text: bytes, profile: str, exchange: str) -> dict[str, Any] | str:
     if not isinstance(table, dict):
         return f"[{profile}.{exchange}] must be a table"
     return {name: Secret.of(value) if name in _HIDDEN_KEYS else value for name, value in table.items()}
+
+
+def _is_metrics(value: Any) -> bool:
+    return all(callable(getattr(value, name, None)) for name in ("count", "gauge", "timing"))
 
 
 def _is_number(value: Any) -> bool:

@@ -46,12 +46,14 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Outcome(StrEnum):
@@ -344,3 +346,26 @@ class ForkedStream(StreamError):
 
 class StaleStream(StreamError):
     """Cause of a status change: the connection is open but brings no data."""
+
+
+class _OfAnExchange(Protocol):
+    @property
+    def exchange(self) -> str: ...
+
+
+C = TypeVar("C", bound=_OfAnExchange)
+
+
+def says_operation(method: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+    """Errors that leave this method name it as their `operation`, whichever call under it has failed."""
+
+    @wraps(method)
+    def call(self: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except ExconnectError as error:
+            error.details["operation"] = method.__name__
+            error.add(exchange=self.exchange)
+            raise
+
+    return call

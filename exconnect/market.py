@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exconnect.errors import InvalidArgument, InvalidType, NotSupported
+from exconnect.errors import InvalidArgument, InvalidType, NotSupported, says_operation
 from exconnect.model.enums import Capability
 from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade, check_interval
 from exconnect.model.order import text_of
@@ -50,13 +50,20 @@ class MarketData(ABC):
 
     @property
     @abstractmethod
+    def exchange(self) -> str:
+        """Name of the exchange."""
+
+    @property
+    @abstractmethod
     def _exchange(self) -> Exchange:
         """What the exchange is."""
 
+    @says_operation
     def fetch_time(self, *, timeout: float | None = None) -> datetime:
         """The exchange's clock now."""
         return datetime_of(self._open().call(self._exchange.rest.time(), self._timeout(timeout)))
 
+    @says_operation
     def fetch_instruments(self, *symbols: str, timeout: float | None = None) -> dict[str, Instrument]:
         """What is listed now, by symbol; no symbols: everything. The limits are learnt from it."""
         venue, left = self._open(), self._timeout(timeout)
@@ -70,10 +77,12 @@ class MarketData(ABC):
                 venue.instrument(symbol, left)  # raises, with suggestions
         return found
 
+    @says_operation
     def fetch_instrument(self, symbol: str, *, timeout: float | None = None) -> Instrument:
         """One instrument, from memory if it is younger than an hour."""
         return self._open().instrument(symbol, self._timeout(timeout))
 
+    @says_operation
     def fetch_ticker(self, symbol: str, *, timeout: float | None = None) -> Ticker:
         """Best prices and the last 24 hours."""
         venue, left = self._open(), self._timeout(timeout)
@@ -81,6 +90,7 @@ class MarketData(ABC):
         venue.host.prices.see(symbol, ticker.last)
         return ticker
 
+    @says_operation
     def fetch_tickers(self, *symbols: str, timeout: float | None = None) -> dict[str, Ticker]:
         """Tickers by symbol; no symbols: of everything that is listed."""
         venue, left = self._open(), self._timeout(timeout)
@@ -92,6 +102,7 @@ class MarketData(ABC):
             venue.host.prices.see(ticker.symbol, ticker.last)
         return tickers
 
+    @says_operation
     def fetch_book(self, symbol: str, *, depth: int = 100, timeout: float | None = None) -> Book:
         """At most `depth` levels a side."""
         venue, left = self._open(), self._timeout(timeout)
@@ -99,6 +110,7 @@ class MarketData(ABC):
         most = self._exchange.markets[instrument.market].book_depths[-1]
         return venue.call(self._exchange.rest.fetch_book(instrument, _count(depth, "depth", most)), left)
 
+    @says_operation
     def fetch_trades(
         self, symbol: str, *, from_id: str | None = None, limit: int | None = None, timeout: float | None = None
     ) -> list[Trade]:
@@ -112,6 +124,7 @@ class MarketData(ABC):
         call = self._exchange.rest.fetch_trades(venue.instrument(symbol, left), where, limit)
         return venue.call(call, left).items
 
+    @says_operation
     def fetch_candles(
         self,
         symbol: str,
@@ -201,6 +214,7 @@ class MarketData(ABC):
             state = resume("iter_trades", cursor)
         return Pages("iter_trades", state, ask, mark_item)
 
+    @says_operation
     def fetch_funding_rate(self, symbol: str, *, timeout: float | None = None) -> FundingRate:
         """What longs pay shorts next; perpetuals only.
 

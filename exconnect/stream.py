@@ -419,6 +419,26 @@ class Stream:
             self._is_closed = True
             self.stop(timeout)
 
+    def complete_through(self, symbol: str, kind: str) -> NoReturn:
+        """Until when nothing of that kind is missing. Not delivered yet.
+
+        Raises:
+            NotSupported: always.
+        """
+        raise self._later("complete_through")
+
+    def health(self) -> NoReturn:
+        """How its connections are doing. Not delivered yet: `status`, `subscriptions` and `metrics()` are.
+
+        Raises:
+            NotSupported: always.
+        """
+        raise self._later("health")
+
+    def _later(self, operation: str) -> NotSupported:
+        text = f"{operation} is not delivered yet: status, subscriptions and metrics() say how a stream is doing"
+        return NotSupported(text, {"exchange": self._exchange, "operation": operation})
+
     def __enter__(self) -> Self:
         return self
 

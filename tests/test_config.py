@@ -324,6 +324,7 @@ class TestSettings:
             ({"budget": "file"}, "budget must be 'memory', 'host' or 'redis://…'"),
             ({"budget": None}, "budget must be 'memory', 'host' or 'redis://…'"),
             ({"read_only": 1}, "read_only must be True or False"),
+            ({"metrics": print}, "metrics must have the methods count, gauge and timing"),
             ({"account": ""}, "account must be 1 to 64 printable characters"),
             ({"account": "x" * 65}, "account must be 1 to 64 printable characters"),
             ({"account": "a\n"}, "account must be 1 to 64 printable characters"),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from exconnect.errors import ExchangeError, ExconnectError, OutcomeUnknown
-from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder
+from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
 from exconnect.protocol.call import Failure, FailureKind
 from exconnect.trading.commands import SENDING, Amending, Answer, Canceling, Commands, Ready
 
@@ -52,9 +52,10 @@ class Batches:
         """One result per order, in the order given; `check` refuses by raising. See `Client.place_orders`."""
         deadline = self._desk.deadline(timeout)
         if self._batch is None:
-            return [
+            told = [
                 self._alone(order, check, deadline.share(len(orders) - place)) for place, order in enumerate(orders)
             ]
+            return self._named("place_order", orders, told)
         results = [self._prepared(order, check, deadline) for order in orders]
         ready = [(place, result) for place, result in enumerate(results) if isinstance(result, Ready)]
         done: dict[int, Result] = {}
@@ -62,7 +63,8 @@ class Batches:
             chunk = ready[start : start + self._batch.BATCH]
             answers = self._send(self._batch, [each for _, each in chunk], deadline)
             done |= {place: answer for (place, _), answer in zip(chunk, answers, strict=True)}
-        return [done[place] if isinstance(result, Ready) else result for place, result in enumerate(results)]
+        told = [done[place] if isinstance(result, Ready) else result for place, result in enumerate(results)]
+        return self._named("place_order", orders, told)
 
     def _alone(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], timeout: float) -> Result:
         def run() -> Order:
@@ -93,7 +95,8 @@ class Batches:
         def outcome(wish: Amending) -> Order:
             return commands.amended(wish, self._own(deadline), together.get(id(wish)))
 
-        return [_tried(partial(outcome, wish)) if isinstance(wish, Amending) else wish for wish in wishes]
+        told = [_tried(partial(outcome, wish)) if isinstance(wish, Amending) else wish for wish in wishes]
+        return self._named("amend_order", amends, told)
 
     def cancel(self, cancels: Sequence[CancelOrder], timeout: float) -> list[Result]:
         """As `amend`, for cancels. See `Client.cancel_orders`."""
@@ -110,7 +113,19 @@ class Batches:
         def outcome(wish: Canceling) -> Order:
             return commands.canceled(wish, self._own(deadline), together.get(id(wish)))
 
-        return [_tried(partial(outcome, wish)) if isinstance(wish, Canceling) else wish for wish in wishes]
+        told = [_tried(partial(outcome, wish)) if isinstance(wish, Canceling) else wish for wish in wishes]
+        return self._named("cancel_order", cancels, told)
+
+    def _named(
+        self, operation: str, wishes: Sequence[PlaceOrder | AmendOrder | CancelOrder], told: list[Result]
+    ) -> list[Result]:
+        """The results, their errors with what they are about."""
+        for wish, result in zip(wishes, told, strict=True):
+            if isinstance(result, ExconnectError):
+                result.details["operation"] = operation
+                name = wish.client_order_id if isinstance(wish, PlaceOrder) else client_id_of(wish.order)
+                result.add(exchange=self._desk.exchange, symbol=wish.symbol, client_order_id=name)
+        return told
 
     def _own(self, deadline: Deadline) -> Deadline:
         """One that hangs must not leave those behind it without a question of their own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
@@ -157,9 +157,17 @@ class Commands:
 
     def prepare(self, command: PlaceOrder, deadline: Deadline) -> Ready | Order:
         """An order that may leave now, or the one that its id stands for already, which is not sent again."""
+        client_order_id = self._id(command)
+        try:
+            return self._prepared(command, client_order_id, deadline)
+        except ExconnectError as error:
+            error.add(client_order_id=client_order_id, symbol=command.symbol)
+            raise
+
+    def _prepared(self, command: PlaceOrder, client_order_id: str, deadline: Deadline) -> Ready | Order:
         self._first(deadline)
         instrument = self._admit(command, deadline)
-        order = _pending(self._desk.exchange, command, self._id(command), self._desk.env.wall())
+        order = _pending(self._desk.exchange, command, client_order_id, self._desk.env.wall())
         try:
             call = self._desk.rest.place_order(command, instrument, order.client_order_id)
             is_new = command.client_order_id is None and command.idempotency_key is None
@@ -319,7 +327,8 @@ class Commands:
     def amend(self, amend: AmendOrder, timeout: float) -> Order:
         """Change an open order, in place where the exchange can; see `Client.amend_order`."""
         deadline = self._desk.deadline(timeout)
-        return self.amended(self.amending(amend, deadline), deadline)
+        with _naming(amend):
+            return self.amended(self.amending(amend, deadline), deadline)
 
     def amending(self, amend: AmendOrder, deadline: Deadline) -> Amending:
         """A change that may be sent."""
@@ -430,7 +439,8 @@ class Commands:
     def cancel(self, cancel: CancelOrder, timeout: float) -> Order:
         """What the order became; see `Client.cancel_order`."""
         deadline = self._desk.deadline(timeout)
-        return self.canceled(self.canceling(cancel, deadline), deadline)
+        with _naming(cancel):
+            return self.canceled(self.canceling(cancel, deadline), deadline)
 
     def canceling(self, cancel: CancelOrder, deadline: Deadline) -> Canceling:
         """What shall be canceled."""
@@ -623,6 +633,16 @@ class Commands:
 
     def _unanswered(self) -> list[Order]:
         return [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]
+
+
+@contextmanager
+def _naming(wish: AmendOrder | CancelOrder) -> Iterator[None]:
+    """Errors that come from within name the order, too."""
+    try:
+        yield
+    except ExconnectError as error:
+        error.add(client_order_id=client_id_of(wish.order), symbol=wish.symbol)
+        raise
 
 
 def _pending(exchange: str, command: PlaceOrder, client_order_id: str, now: datetime) -> Order:

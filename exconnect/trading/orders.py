@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from exconnect.model.enums import OrderStatus, Source
+from exconnect.model.enums import OrderStatus, OrderType, Source
 from exconnect.model.order import Fill, Order
 from exconnect.model.values import EPOCH, EXACT, total
 
@@ -52,6 +52,7 @@ class Evidence:
     order_id: str | None
     replaces: str | None
     idempotency_key: str | None
+    asked: OrderType | None  # what was placed from here: an exchange may know no more of it than a trigger
     filled_quantity: Decimal
     filled_quote: Decimal
     fills: tuple[Fill, ...]
@@ -67,6 +68,7 @@ class Evidence:
             order_id=order.order_id,
             replaces=order.replaces,
             idempotency_key=order.idempotency_key,
+            asked=order.type if order.source is Source.LOCAL and order.type is not OrderType.UNKNOWN else None,
             filled_quantity=order.filled_quantity,
             filled_quote=order.filled_quote,
             fills=_union(order.fills),
@@ -80,6 +82,7 @@ class Evidence:
         is_said = status is self.furthest.status
         return replace(
             self.terms,
+            type=self.asked or self.terms.type,
             status=status,
             status_text=self.furthest.status_text if is_said else None,
             rejection=self.furthest.rejection if status is OrderStatus.REJECTED else None,
@@ -117,6 +120,7 @@ def merge(known: Evidence, news: Evidence) -> Evidence:
         order_id=known.order_id or news.order_id,
         replaces=known.replaces or news.replaces,
         idempotency_key=known.idempotency_key or news.idempotency_key,
+        asked=known.asked or news.asked,
         filled_quantity=max(known.filled_quantity, news.filled_quantity),
         filled_quote=max(known.filled_quote, news.filled_quote),
         fills=known.fills if known.fills == news.fills else _union((*known.fills, *news.fills)),

@@ -80,6 +80,7 @@ class Account:
 
     def __init__(self, exchange: Exchange, env: Environment, journal: Path | None, durability: str) -> None:
         self.journal = journal
+        self.is_auto = False  # whether nobody has said where the journal lies
         self.users = 0  # clients that are open; the last one to close takes it from the registry
         self.orders = OrderStore(env)
         self.holdings = Holdings(exchange.name, env)
@@ -168,9 +169,12 @@ class Venue:
             account = shared.accounts.get((*place, what.account))
             if account is None:
                 account = Account(what.exchange, self.env, what.journal, what.settings.durability)
+                account.is_auto = what.has_auto_journal
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
-        if account.journal != what.journal:
+        # The address of a mock may be given as the mock, which has a state directory of its own, or as text.
+        is_same = account.journal == what.journal or (account.is_auto and what.has_auto_journal)
+        if not is_same:
             text = f"clients of one account in one process share one journal: {account.journal}, not {what.journal}"
             raise ConfigurationError(text, {"exchange": what.exchange.name})
         account.users += 1

@@ -58,6 +58,11 @@ class Plan:
         return self.credentials
 
     @property
+    def has_auto_journal(self) -> bool:
+        """Whether there is a journal whose place nobody has chosen."""
+        return self.settings.journal == "auto" and self.credentials is not None
+
+    @property
     def journal(self) -> Path | None:
         """The journal's file; None for a client that cannot trade, or was told to keep none."""
         chosen = self.settings.journal

@@ -165,6 +165,13 @@ def test_an_interval_that_is_not_offered_is_refused_by_calls_and_streams_alike(c
     assert caught.value.message == f"interval='7m': must be one of {' '.join(offered)}"
 
 
+def test_months_are_not_all_as_long(client):
+    page = client.fetch_candles(BTC, "1M", start="2024-01-01", limit=5)
+    assert [candle.open_time for candle in page] == [datetime(2024, month, 1, tzinfo=UTC) for month in range(1, 6)]
+    year = list(client.iter_candles(BTC, "1M", start="2024-01-01", end="2025-01-01"))
+    assert [candle.open_time.month for candle in year] == list(range(1, 13))
+
+
 def test_candles_by_iterator_resume_anywhere(client):
     months = {"start": "2026-01-01", "end": "2026-04-01"}
     everything = list(client.iter_candles(BTC, "1h", **months))

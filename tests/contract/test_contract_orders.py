@@ -13,6 +13,7 @@ from exconnect import (
     CancelOrder,
     Capability,
     Client,
+    ExconnectError,
     InsufficientFunds,
     IntentConflict,
     InvalidOrder,
@@ -23,6 +24,7 @@ from exconnect import (
     OrderStatus,
     OrderType,
     PlaceOrder,
+    RiskRejected,
     Side,
     TimeInForce,
     TradingHalted,
@@ -277,6 +279,20 @@ def test_a_conditional_order_waits_for_its_trigger(client, mock):
     assert client.orders.wait(order, timeout=5).status is OrderStatus.FILLED
 
 
+@pytest.mark.parametrize("kind", ["stop_loss", "stop_loss_limit", "take_profit", "take_profit_limit"])
+def test_a_conditional_order_stays_what_was_asked_for(client, mock, kind):
+    """An exchange may know of no more than a trigger."""
+    if Capability.STOP_ORDERS not in client.capabilities:
+        pytest.skip("no conditional orders")
+    price = {"price": "59000"} if kind.endswith("limit") else {}
+    trigger = "61000" if kind.startswith("take") else "59500"
+    order = client.place_order(BTC, "sell", "0.01", stop_price=trigger, type=kind, **price)
+    waits = client.orders.wait(order, until="accepted", timeout=5)
+    fetched, opened = client.fetch_order(order), client.fetch_open_orders(BTC)
+    assert {order.type, waits.type, fetched.type, *(each.type for each in opened)} == {OrderType(kind)}
+    assert client.cancel_order(order).type is OrderType(kind)
+
+
 # ---- batches --------------------------------------------------------------------------------------------------------
 
 
@@ -427,3 +443,46 @@ def test_a_clock_that_jumps_is_followed(client, mock, offset):
     assert rest(client).is_open
     assert abs(client.health().clock_offset_ms - offset * 1000) < 500
     assert len(mock.ledger.orders()) == 1
+
+
+# ---- what errors say ------------------------------------------------------------------------------------------------
+
+
+def test_an_error_names_the_method_that_was_called_and_its_order(client, mock):
+    """Whichever call under it has failed."""
+    place = {"price": "59000", "client_order_id": "mine-1"}
+    for call, operation, symbol, client_order_id in (
+        (
+            lambda: client.place_order(BTC, "buy", "0.01", **place | {"price": "59000.001"}),
+            "place_order",
+            BTC,
+            "mine-1",
+        ),
+        (lambda: client.place_order("NOPE/USDT", "buy", "1", **place), "place_order", "NOPE/USDT", "mine-1"),
+        (lambda: client.cancel_order("never-placed", symbol=BTC), "cancel_order", BTC, "never-placed"),
+        (lambda: client.amend_order("never-placed", symbol=BTC, price="5"), "amend_order", BTC, "never-placed"),
+        (lambda: client.fetch_order("never-placed", symbol=BTC), "fetch_order", BTC, "never-placed"),
+        (lambda: client.fetch_order(symbol=BTC, order_id="99999999"), "fetch_order", BTC, None),
+    ):
+        with pytest.raises(ExconnectError) as caught:
+            call()
+        error = caught.value
+        assert (error.exchange, error.operation) == (mock.exchange, operation)
+        assert (error.symbol, error.client_order_id) == (symbol, client_order_id)
+    results = client.place_orders([PlaceOrder(BTC, "buy", "0.01", **place | {"price": "59000.001"})])
+    assert (results[0].operation, results[0].client_order_id) == ("place_order", "mine-1")
+    results = client.cancel_orders([CancelOrder("never-placed", symbol=BTC)])
+    assert (results[0].operation, results[0].client_order_id) == ("cancel_order", "never-placed")
+
+
+def test_an_order_that_risk_refuses_has_its_id_already(mock):
+    def never(order, view):
+        return "not today"
+
+    with (
+        Client(mock.exchange, environment=mock, risk=[never]) as client,
+        pytest.raises(RiskRejected) as caught,
+    ):
+        client.place_order(BTC, "buy", "0.01", price="59000")
+    assert caught.value.client_order_id
+    assert caught.value.operation == "place_order"

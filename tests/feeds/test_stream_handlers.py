@@ -168,6 +168,12 @@ def test_private_kinds_of_an_exchange_that_has_none(stream, kind):
         getattr(stream, f"on_{kind}")(print)
 
 
+def test_what_comes_later_has_its_name_already(stream):
+    for call in (lambda: stream.complete_through(BTC, "trade"), stream.health):
+        with pytest.raises(NotSupported, match="not delivered yet"):
+            call()
+
+
 def test_off_takes_symbols_or_all_back(stream):
     def everything(item): ...
 

@@ -247,6 +247,17 @@ def test_another_journal_for_the_same_account(client, mock, tmp_path):
         other.fetch_time()
 
 
+def test_one_journal_however_the_address_was_given(client, mock, tmp_path, monkeypatch):
+    order = client.place_order(*BUY, price="50000")
+    monkeypatch.setenv("EXCONNECT_STATE_DIR", str(tmp_path))
+    with Client("binance", environment=mock.url, credentials=mock.credentials()) as other:
+        assert other.orders.get(order) is not None
+        assert other.journal == client.journal
+        other.cancel_order(order)
+    assert client.orders.get(order).status is OrderStatus.CANCELED
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_threads_share_one_journal(client, mock):
     from concurrent.futures import ThreadPoolExecutor
 

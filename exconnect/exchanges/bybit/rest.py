@@ -183,8 +183,7 @@ def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit:
     seek = where.get("seek") or (_MONTH if start == 0 else None)
     if seek is not None:
         return _first_candle(instrument, seek, start or 0, end, at)
-    length = after(datetime_of(0), interval) - datetime_of(0)
-    until = end if start is None else _least(start + limit * (length // _MILLISECOND), end)
+    until = end if start is None else _least(start + limit * _shortest_ms(interval), end)
     now = datetime_of(at)
 
     def decode(reply: wire.Reply) -> Page[Candle]:
@@ -213,6 +212,12 @@ def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit:
 
 
 _MILLISECOND = datetime_of(1) - datetime_of(0)
+_A_FEBRUARY = datetime_of(31 * _DAY_MS)
+
+
+def _shortest_ms(interval: str) -> int:
+    """Milliseconds of a candle; of a month, the shortest: a range of so many has no more candles than that."""
+    return (after(_A_FEBRUARY, interval) - _A_FEBRUARY) // _MILLISECOND
 
 
 def _least(*times: int | None) -> int:
