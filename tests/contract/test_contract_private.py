@@ -134,6 +134,7 @@ def test_an_order_of_somebody_else_on_the_account(mock, client, stream):
         fills.count(1)
         orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
     assert fills.items[0].symbol == ETH
+    assert {order.quantity for order in orders.items} == {Decimal(1)}  # nobody hears of one whose terms are not known
     assert orders.items[-1].client_order_id == theirs.client_order_id
     assert client.orders.get(theirs.client_order_id).status is OrderStatus.FILLED
 
