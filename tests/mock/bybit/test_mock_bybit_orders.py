@@ -421,6 +421,15 @@ def test_batches_answer_row_by_row(core, answer_of):
     assert core.order(listed[0]["orderId"])["orderStatus"] == "Cancelled"
 
 
+def test_a_conditional_order_is_neither_amended_nor_canceled_with_others(core, answer_of):
+    core.create(orderFilter="StopOrder", triggerPrice="61000", orderLinkId="stop")
+    core.advance(20)
+    rows = [{"symbol": "BTCUSDT", "orderLinkId": "stop", "price": "59001"}]
+    for path, code in (("amend-batch", 10001), ("cancel-batch", 170213)):
+        answer = answer_of[0](core.post(f"/v5/order/{path}", request=rows))
+        assert [item["code"] for item in answer["retExtInfo"]["list"]] == [code]
+
+
 @pytest.mark.parametrize("rows", [None, [], [{}] * 11, [1]])
 def test_batches_that_are_none(core, answer_of, rows):
     assert answer_of[0](core.post("/v5/order/create-batch", request=rows))["retCode"] == 10001

@@ -237,3 +237,37 @@ def test_order_entry_ids_and_log_on(core):
     core.advance(20)
     assert json.loads(messages.pop())["retCode"] == 10007
     stranger.close()
+
+
+# What nobody should send
+
+
+def test_who_is_not_let_in_hears_nothing(core):
+    messages = []
+    session = core.open("/v5/private", messages)
+    core.say(session, op="subscribe", args=["order"])
+    core.say(session, op="auth", args=[core.key])
+    core.say(session, op="auth", args=["nobody", core.now + 9000, ""])
+    core.say(session, op="auth", args=[core.key, core.now, ""])
+    core.say(session, op="auth", args=[core.key, core.now + 9000, "00"])
+    answers = [json.loads(text) for text in messages]
+    assert [(answer["op"], answer["success"]) for answer in answers] == [("subscribe", False)] + [("auth", False)] * 4
+    assert [answer["ret_msg"] for answer in answers] == [
+        "Request not authorized",
+        "Params Error",
+        "API key is invalid.",
+        "Params Error",
+        "Invalid sign",
+    ]
+    core.placed()
+    assert len(messages) == 5
+
+
+def test_subscribing_to_nothing_and_topics_that_spot_has_no_news_for(core):
+    session, messages = logged_on(core)
+    core.say(session, op="subscribe", args=[])
+    assert json.loads(messages.pop())["ret_msg"] == "error:invalid args"
+    core.say(session, op="subscribe", args=["position", "greeks", "dcp.spot"])
+    assert json.loads(messages.pop())["success"] is True
+    core.placed()
+    assert messages == []
