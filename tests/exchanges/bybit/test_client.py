@@ -158,6 +158,19 @@ def test_take_profit_and_stop_loss_of_an_order_become_orders(client, mock):
         changes.wait(lambda order: order.order_id == children["stop_loss_limit"].order_id and order.is_done)
 
 
+def test_an_order_that_is_refused_after_it_was_accepted_is_heard_of(client):
+    with client.stream() as stream:
+        changes = Listener()
+        stream.on_order(changes)
+        stream.start()
+        assert stream.wait_live(10)
+        order = client.place_order(BTC, "buy", "0.01", price="60500", post_only=True)
+        changes.wait(lambda change: change.status is OrderStatus.REJECTED)
+        (told,) = [change for change in changes.items if change.client_order_id == order.client_order_id]
+        assert isinstance(told.rejection, WouldCross)
+        assert isinstance(client.orders.get(order).rejection, WouldCross)
+
+
 def test_how_far_a_market_order_may_slip(client):
     for extra in (
         {"slippageToleranceType": "Percent", "slippageTolerance": "0.5"},
