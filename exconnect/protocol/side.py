@@ -31,11 +31,9 @@ _LONGEST = 41  # characters of a number
 
 # Every text of a zero: a look into the set is exact, and cheaper than two comparisons.
 _ZEROS = frozenset(
-    "0" * whole + ("." + "0" * decimals if decimals else "")
-    for whole in range(1, _LONGEST + 1)
-    for decimals in range(_LONGEST - whole)
+    "0" * whole + "." + "0" * decimals for whole in range(_LONGEST) for decimals in range(_LONGEST - whole)
 )
-
+_ZEROS |= {"0" * length for length in range(1, _LONGEST + 1)}
 
 _NUMBER = re.compile(r"\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 

@@ -117,5 +117,15 @@ def test_it_is_thin_when_less_than_half_of_what_was_loaded_is_left(is_bids, odd)
     assert not side.is_thin(100)
 
 
+@pytest.mark.parametrize("zero", ["0", "000", "0.0", "0.00000000", "00.00", ".00", "00.", "0" * 41, f"0.{'0' * 39}"])
+def test_zero_by_value_however_it_is_written(zero):
+    side = Side(is_bids=True, is_whole=False)
+    side.load(cells_of([("1.00", "1"), ("2.00", "1")]))
+    side.apply([Cell("2.00", zero), Cell("3.00", zero)])
+    assert pairs(side.top(None)) == [(D(1), D(1))]
+    side.load([Cell("2.00", zero)])
+    assert side.top(None) == []
+
+
 def test_plain_levels_pass():
     assert cells_of([("1", "2.50"), ["0.00000001", "0"]]) == [Cell("1", "2.50"), Cell("0.00000001", "0")]
