@@ -40,7 +40,7 @@ def lose_the_request(mock):
 
 def unknown(client, **more):
     with pytest.raises(OutcomeUnknown) as caught:
-        client.place_order(*BUY, **PRICE, timeout=2.0, **more)
+        client.place_order(*BUY, **PRICE, timeout=1.5, **more)
     return caught.value
 
 
@@ -97,7 +97,7 @@ def test_before_the_margin_is_over_it_stays_unknown(client, mock, monkeypatch):
     monkeypatch.setattr(Environment, "caution", 1.0)
     lose_the_request(mock)
     with pytest.raises(OutcomeUnknown):
-        unknown(client).resolve(timeout=3)
+        unknown(client).resolve(timeout=2)
     assert sent(mock, "cancel_order") == 0
 
 
@@ -107,7 +107,7 @@ def test_an_error_is_no_evidence(client, mock, operation):
     failing = mock.faults.add("status", on=operation, status=503, times=None)
     error = unknown(client)
     with pytest.raises(OutcomeUnknown):
-        error.resolve(timeout=6)
+        error.resolve(timeout=4)
     assert failing.fired
     mock.faults.clear()
     assert error.resolve(timeout=60).status is OrderStatus.NOT_ACCEPTED

@@ -457,7 +457,7 @@ def followed(naive, levels):
 
 
 @given(UPDATES)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_it_is_what_a_dict_of_decimals_would_be(updates):
     # Asks stand ten above their texts, so that the sides do not cross.
     builder, bids, asks = live([], []), {}, {}

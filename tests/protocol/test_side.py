@@ -6,7 +6,7 @@ from decimal import Decimal
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exconnect.model.market import Cell
@@ -47,11 +47,8 @@ class Naive:
         return sorted(self.levels.items(), reverse=self.is_bids)[:depth]
 
 
-@pytest.mark.parametrize("is_bids", [True, False], ids=["bids", "asks"])
-@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "best"])
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=25)
-@given(data=st.data())
+@given(is_whole=st.booleans(), is_bids=st.booleans(), data=st.data())
 def test_it_is_what_a_dict_of_decimals_would_be(form, is_whole, is_bids, data):
     with mock.patch.object(module, "_LEAST", 1):  # so that the index is used up and cut all the time
         side, naive = Side(is_bids=is_bids, is_whole=is_whole), Naive(is_bids=is_bids)
@@ -72,7 +69,6 @@ def test_it_is_what_a_dict_of_decimals_would_be(form, is_whole, is_bids, data):
 
 @pytest.mark.parametrize("is_bids", [True, False], ids=["bids", "asks"])
 @given(levels=levels_of(LONGER_AND_SHORTER), limit=st.integers(1, 6))
-@settings(max_examples=25)
 def test_the_worst_are_dropped(is_bids, levels, limit):
     side, naive = Side(is_bids=is_bids, is_whole=True), Naive(is_bids=is_bids)
     side.load(cells_of([("50.00", "1")]))
