@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import cached_property, partial
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Handle = Callable[["ConsolidatedView"], object]
+OnChange = TypeVar("OnChange", bound=Handle)
 
 log = logging.getLogger("exconnect.book")
 
@@ -266,6 +267,10 @@ class ConsolidatedBook:
 
     # ------------------------------------------------------------ changes
 
+    @overload
+    def on_change(self, handler: OnChange, *, interval: float = ...) -> OnChange: ...
+    @overload
+    def on_change(self, handler: None = ..., *, interval: float = ...) -> Callable[[OnChange], OnChange]: ...
     def on_change(self, handler: Any = None, *, interval: float = 0.1) -> Any:
         """Call `handler(view)` when something changed, at most once in `interval` seconds; plain or as a decorator.
 

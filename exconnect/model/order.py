@@ -263,7 +263,8 @@ class PlaceOrder:
 
     def _market_conflicts(self, kind: OrderType) -> Iterator[str]:
         if self.price is not None:
-            yield f"a {kind.value} order takes no price"
+            limited = "limit" if kind is OrderType.MARKET else f"{kind.value}_limit"
+            yield f"a {kind.value} order takes no price: leave it out, or say type={limited!r}"
         if self.time_in_force is not None:
             yield f"a {kind.value} order takes no time_in_force"
 
