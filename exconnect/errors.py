@@ -256,13 +256,14 @@ class ExchangeError(ExconnectError):
     outcome = Outcome.REJECTED
 
     def __str__(self) -> str:
-        if self.exchange is None or self.operation is None:
-            return self.message
+        if self.exchange is None or (self.operation is None and self.code is None):
+            return self.message  # of our own making
         needed = self.details.get("asset")
         about = [self.symbol, self.client_order_id and f"order {self.client_order_id}", needed and f"needs {needed}"]
         named = ", ".join(part for part in about if part)
         code = "" if self.code is None else f" [{self.code}]"
-        return f"{self.exchange} refused {self.operation}{f' ({named})' if named else ''}: {self.message}{code}"
+        what = "" if self.operation is None else f" refused {self.operation}"
+        return f"{self.exchange}{what}{f' ({named})' if named else ''}: {self.message}{code}"
 
 
 class AuthenticationError(ExchangeError):

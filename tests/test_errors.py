@@ -93,6 +93,24 @@ def same(one: ExconnectError, other: ExconnectError) -> bool:
     return type(one) is type(other) and one.args == other.args and str(one) == str(other)
 
 
+@pytest.mark.parametrize(
+    "details, text",
+    [
+        ({}, "No."),
+        ({"exchange": "toy"}, "No."),
+        ({"exchange": "toy", "code": -1}, "toy: No. [-1]"),
+        ({"exchange": "toy", "operation": "fetch_fees"}, "toy refused fetch_fees: No."),
+        (
+            {"exchange": "toy", "operation": "place_order", "symbol": "A/B", "client_order_id": "x", "code": 7},
+            "toy refused place_order (A/B, order x): No. [7]",
+        ),
+    ],
+)
+def test_a_refusal_as_text_says_who_refused_what(details, text):
+    error = errors.OrderRejected("No.", details)
+    assert (str(error), error.message) == (text, "No.")
+
+
 def test_the_table_is_the_tree():
     found = {c.__name__ for c in vars(errors).values() if isinstance(c, type) and issubclass(c, ExconnectError)}
     assert found == {row[0] for row in ROWS}

@@ -94,7 +94,7 @@ def _explain(mock: MockExchange, output: Output) -> None:
     output.note(f"\nA mock {mock.exchange} exchange listens at {mock.rest_url}; Ctrl-C ends it. In another shell:\n")
     for name, value in mock.env().items():
         output.note(f"  export {name}='{value}'")
-    output.note("  exconnect book BTC/USDT --watch")
+    output.note(f"  exconnect book BTC/USDT --watch --exchange {mock.exchange}")
 
 
 def _account(mock: MockExchange) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def test_what_a_person_needs_is_on_stderr(process, ended):
     assert ran.last["orders"] == []
     for name, value in ready["env"].items():
         assert f"export {name}='{value}'" in ran.err
+    assert "exconnect book BTC/USDT --watch --exchange binance" in ran.err
 
 
 def test_a_signal_that_was_ignored_when_it_began(process, ended, monkeypatch):
