@@ -234,7 +234,7 @@ class PrivateFeed(Connection):
         raise TransportError(f"the exchange refused the subscription to {kinds}: {event.reason}")
 
     def _deny(self, event: Denied) -> None:
-        self._give_up(event.error)
+        self._give_up(event.error.add(exchange=self._exchange, operation="log_on"))
 
     def _clock_off(self, event: ClockOff) -> None:
         self._clock_failures += 1
