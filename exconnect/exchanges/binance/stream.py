@@ -13,6 +13,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from exconnect.errors import MalformedMessage
 from exconnect.exchanges.binance import auth, errors, parse, wire
 from exconnect.exchanges.binance.markets import NAME
@@ -417,7 +419,7 @@ class UserSession:
         asked = self._asked.pop(str(message.get("id")), None)
         problem = message.get("error")
         if isinstance(problem, dict) and problem.get("code") != _ALREADY_ACTIVE:
-            return self._refusal(message["status"], problem)
+            return self._refusal(message["status"], problem, is_entry=asked is not None and asked.method != _TIME)
         if asked is None:
             return (Unknown("answer"),)
         if asked.method == _TIME:
@@ -428,16 +430,19 @@ class UserSession:
         self._is_subscribed = True
         return (Acked(self._topics),)
 
-    def _refusal(self, status: Any, problem: dict[str, Any]) -> Sequence[Event]:
-        response = Response(status if isinstance(status, int) else 400, _wait_of(problem), json.dumps(problem).encode())
+    def _refusal(self, status: Any, problem: dict[str, Any], *, is_entry: bool) -> Sequence[Event]:
+        """`is_entry`: of what lets us in. That something else was refused keeps nobody out."""
+        response = Response(status if isinstance(status, int) else 400, _wait_of(problem), msgspec.json.encode(problem))
         failure = errors.error(response)
         if failure is None:
             return (Unknown("error"),)
         if failure.kind is FailureKind.CLOCK:
             self._waits_for_time = True
             return (ClockOff(str(failure.error)),)
-        if failure.kind in (FailureKind.AUTH, FailureKind.BUSINESS):
+        if failure.kind is FailureKind.AUTH or (failure.kind is FailureKind.BUSINESS and is_entry):
             return (Denied(failure.error),)
+        if failure.kind is FailureKind.BUSINESS:
+            return (Unknown("error"),)
         return (Closing(str(failure.error), failure.error.retry_after),)
 
 

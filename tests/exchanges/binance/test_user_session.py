@@ -195,6 +195,20 @@ def test_too_many_requests_say_how_long_to_stay_away(asked):
     assert closing.retry_after == 8.0
 
 
+@pytest.mark.parametrize("message", [1.5, None, ["no"], {"x": 0.1}])
+def test_a_refusal_whatever_its_words(asked, message):
+    error = {"code": -1003, "msg": message, "data": 2.5}
+    (event,) = receive(asked, {"id": 1, "status": 429, "error": error})
+    assert isinstance(event, Closing)
+
+
+def test_a_refusal_of_something_else_keeps_nobody_out(asked):
+    error = {"code": -1121, "msg": "Invalid symbol."}
+    assert receive(asked, {"id": None, "status": 400, "error": error}) == [Unknown("error")]
+    (denied,) = receive(asked, {"id": 1, "status": 400, "error": error})
+    assert isinstance(denied, Denied)
+
+
 def test_trouble_of_the_exchange_is_not_final(asked):
     (closing,) = receive(asked, {"id": 1, "status": 500, "error": {"code": -1000, "msg": "unknown"}})
     assert isinstance(closing, Closing)
