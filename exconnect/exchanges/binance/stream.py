@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,7 @@ import msgspec
 from exconnect.errors import MalformedMessage
 from exconnect.exchanges.binance import auth, errors, parse, wire
 from exconnect.exchanges.binance.markets import NAME
+from exconnect.model.values import plain
 from exconnect.protocol.call import FailureKind, Response
 from exconnect.protocol.exchange import Market
 from exconnect.protocol.session import (
@@ -36,6 +38,7 @@ from exconnect.protocol.signing import Signer
 _CHUNK = 200  # streams in one request
 _PACE = 3  # requests a second; the exchange allows 5 messages, pongs included
 _ACK_SECONDS = 10.0
+_TACIT_SECONDS = 5.0  # after which the data of a subscription is answer enough
 _SILENT_SECONDS = 5.0  # the canary sings every second
 _DEAD_SECONDS = 60.0  # a connection without a canary: the exchange pings every 20 s
 _IDLE_SECONDS = 1.0
@@ -182,8 +185,9 @@ class MarketSession:
         event = wire.depth_event(text)
         if event is None or event.s != topic.exchange_symbol or not wire.is_plain(text, event):
             return self._unusual(text, topic, received_at)
-        update = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, True)
-        return (_new(BookUpdate, update),)
+        values = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, True)
+        update = _new(BookUpdate, values)
+        return (update, *self._tacit(topic)) if self._asked else (update,)
 
     def _book_of(self, text: str) -> Topic | None:
         """The book that a depth frame in its usual form belongs to: told by how it begins, without decoding it."""
@@ -238,21 +242,34 @@ class MarketSession:
         if topic is None:
             return _NOTHING  # no longer wanted
         try:
-            return (_made(topic, data, received_at),)
+            made = _made(topic, data, received_at)
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=topic.symbol, topic=topic.kind) from None
+        return (made, *self._tacit(topic)) if self._asked else (made,)
+
+    def _tacit(self, topic: Topic) -> Sequence[Event]:
+        """A server that does not answer a request and sends what was asked for has agreed to it: to all or nothing."""
+        name = stream_name(topic)
+        for key, asked in self._asked.items():
+            if asked.method == "SUBSCRIBE" and name in asked.names:
+                is_late = self._heard > asked.until - _ACK_SECONDS + _TACIT_SECONDS
+                return self._agreed(self._asked.pop(key)) if is_late else _NOTHING
+        return _NOTHING
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
         """An answer to a request; success is `null`, the error forms are nested or flat, with or without an id."""
         problem = message.get("error", message if "code" in message else message.get("result"))
-        key = str(message.get("id"))
-        if problem is not None and key not in self._asked and message.get("id") is None:
+        key = _id(message)
+        if key == "":
             key = next(iter(self._asked), key)  # answers come in order: it can only be the oldest
         asked = self._asked.pop(key, None)
         if asked is None:
             return (Unknown("answer"),)
         if problem is not None:
             return self._refusal(asked, problem)
+        return self._agreed(asked)
+
+    def _agreed(self, asked: _Asked) -> Sequence[Event]:
         if asked.method == "UNSUBSCRIBE":
             self._subscribed.difference_update(asked.names)
             return _NOTHING
@@ -302,6 +319,14 @@ def _made(topic: Topic, data: dict[str, Any], received_at: datetime) -> Event:
     if topic.kind == "candle":
         return parse.kline_event(data, topic.symbol, received_at)
     return parse.depth_event(data, topic.symbol, received_at)
+
+
+def _id(message: dict[str, Any]) -> str:
+    """Of the request that is answered: a number, whatever its form; empty if it is not said."""
+    value = message.get("id")
+    if isinstance(value, Decimal):
+        return plain(value).partition(".")[0]
+    return "" if value is None else str(value)
 
 
 def _reason(problem: Any) -> str:
@@ -416,7 +441,7 @@ class UserSession:
 
     def _answer(self, message: dict[str, Any]) -> Sequence[Event]:
         """Only a revoked key is told without an id."""
-        asked = self._asked.pop(str(message.get("id")), None)
+        asked = self._asked.pop(_id(message), None)
         problem = message.get("error")
         if isinstance(problem, dict) and problem.get("code") != _ALREADY_ACTIVE:
             return self._refusal(message["status"], problem, is_entry=asked is not None and asked.method != _TIME)

@@ -35,6 +35,7 @@ from exconnect.protocol.signing import Signer
 _CHUNK = 10  # topics in one request
 _CHUNK_TEXT = 20_000  # characters of them; the exchange takes 21,000
 _ACK_SECONDS = 10.0
+_TACIT_SECONDS = 5.0  # after which the data of a subscription is answer enough
 _PING_SECONDS = 20.0
 _PONG_SECONDS = 10.0
 _SILENT_SECONDS = 6.0  # the canary sings every three seconds
@@ -118,6 +119,13 @@ class _Asking:
             op = message.get("op")
             key = next((known for known, asked in self.open.items() if op in ("", None, asked.op)), "")
         return self.open.pop(str(key), None)
+
+    def agreed(self, name: str, now: float) -> _Asked | None:
+        """The request for a topic whose data comes, though it was not answered for a while."""
+        for key, asked in self.open.items():
+            if asked.op == _SUBSCRIBE and name in asked.names:
+                return self.open.pop(key) if now > asked.until - _ACK_SECONDS + _TACIT_SECONDS else None
+        return None
 
     def overdue(self, now: float, heard: float = 0.0) -> str | None:
         """What has not been answered in time; a ping is answered by data, too, that was `heard` after it."""
@@ -241,9 +249,10 @@ class MarketSession:
         if topic is None:
             return _NOTHING if name.partition(".")[0] in _KINDS else (Unknown(name.partition(".")[0]),)
         try:
-            return _made(topic, message, received_at)
+            made = _made(topic, message, received_at)
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=topic.symbol, topic=topic.kind) from None
+        return (*made, *self._tacit(name)) if self._asking.open else made
 
     def _book(self, name: str, text: str, received_at: datetime) -> Sequence[Event]:
         topic = self._topics.get(name)
@@ -266,7 +275,13 @@ class MarketSession:
         is_plain = wire.is_plain(text)
         bids, asks = (data.b, data.a) if is_plain else (wire.pairs(data.b), wire.pairs(data.a))
         update = (topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain)
-        return (_new(BookUpdate, update),)
+        made = _new(BookUpdate, update)
+        return (made, *self._tacit(name)) if self._asking.open else (made,)
+
+    def _tacit(self, name: str) -> Sequence[Event]:
+        """A server that does not answer a request and sends what was asked for has agreed to it."""
+        asked = self._asking.agreed(name, self._heard)
+        return _NOTHING if asked is None else self._confirmed(asked.op, asked.names)
 
     def _check_order(self, name: str, data: wire.BookChange, text: str, *, is_whole: bool) -> None:
         """A newer update whose cross sequence is older than that of the one before it makes no sense."""

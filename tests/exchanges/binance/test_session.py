@@ -325,9 +325,33 @@ def test_an_error_text_and_a_result_that_is_none(talk):
     assert refused == Refused(frozenset({BOOK}), "no such stream")
 
 
-def test_ids_may_come_back_as_text(talk):
+@pytest.mark.parametrize("form", [str, float])
+def test_ids_may_come_back_in_another_form(talk, form):
     c = talk(BOOK)
-    assert c.hear({"result": None, "id": str(c.sent[0]["id"])}) == [Acked(frozenset({BOOK}))]
+    assert c.hear({"result": None, "id": form(c.sent[0]["id"])}) == [Acked(frozenset({BOOK}))]
+
+
+@pytest.mark.parametrize("answer", [{"result": None, "id": None}, {"result": None}])
+def test_an_answer_without_an_id_is_for_the_oldest(talk, answer):
+    c = talk(BOOK)
+    assert c.hear(answer) == [Acked(frozenset({BOOK}))]
+
+
+@pytest.mark.parametrize("data, stream", [(DEPTH, "btcusdt@depth@100ms"), (TRADED, "btcusdt@trade")])
+def test_data_is_answer_enough_after_a_while(talk, data, stream):
+    c = talk(BOOK, TRADE)
+    c.now += 5
+    assert len(c.hear(combined(data, stream))) == 1
+    c.now += 0.1
+    assert c.hear(combined(data, stream))[1:] == [Acked(frozenset({BOOK, TRADE}))]
+    c.now += 10
+    assert c.overdue is None
+    c.session.want(frozenset({TRADE}))
+    c.wait()
+    c.now += 6
+    c.hear(combined(data, stream))
+    c.now += 5
+    assert "no answer" in c.overdue  # nothing that comes tells that something else will not
 
 
 # ---- health ---------------------------------------------------------------------------------------------------------

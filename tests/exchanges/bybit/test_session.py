@@ -225,6 +225,24 @@ def test_another_depth_is_another_topic(talk):
 # ---- health ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("topic, kind", [(BOOK, "snapshot"), (TRADE, "publicTrade.BTCUSDT")])
+def test_data_is_answer_enough_after_a_while(talk, topic, kind):
+    row = {"i": "1", "T": 1, "p": "1", "v": "1", "S": "Buy", "s": "BTCUSDT"}
+    data = frame(kind=kind) if topic is BOOK else {"topic": kind, "type": "snapshot", "ts": 1, "data": [row]}
+    c = talk(BOOK, TRADE)
+    c.now += 5
+    assert len(c.hear(data)) == 1
+    c.now += 0.1
+    assert c.hear(data)[1:] == [Acked(frozenset({BOOK, TRADE}))]
+    c.now += 10
+    assert c.session.overdue(c.now) is None
+    c.session.want(frozenset({TRADE}))
+    c.session.due(c.now, 0)
+    c.now += 11
+    c.hear(data)
+    assert "unsubscribe" in c.session.overdue(c.now)  # nothing that comes tells that something else will not
+
+
 def test_an_ack_must_come(talk):
     c = talk(TRADE)
     assert c.session.overdue(c.now + 10) is None
