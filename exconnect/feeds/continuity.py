@@ -29,6 +29,8 @@ class TradeSequence:
         self._is_consecutive = is_consecutive
         self._last: int | None = None
         self._seen: OrderedDict[str, datetime | None] = OrderedDict()  # when each was made
+        self._newest: Trade | None = None
+        self._late: list[str] = []  # ids of those that came after newer ones and were not handed out
         self._interruption: str | None = None
 
     def interrupted(self, reason: str) -> None:
@@ -58,8 +60,24 @@ class TradeSequence:
         self._seen[trade.id] = trade.time
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
+        if self._is_late(trade):
+            self._late.append(trade.id)
+            return False, None
+        self._newest = trade
         reason, self._interruption = self._interruption, None
-        return True, None if reason is None else Missing(None, None, None, reason)
+        late, self._late = self._late, []
+        if reason is not None:
+            return True, Missing(None, None, None, reason)
+        if not late:
+            return True, None
+        return True, Missing(min(late, key=int), max(late, key=int), len(late), "trades came after newer ones")
+
+    def _is_late(self, trade: Trade) -> bool:
+        """Whether a newer one was handed out: ids ascend, until an exchange counts anew, which only time tells."""
+        newest = self._newest
+        if newest is None or not (trade.id.isdecimal() and newest.id.isdecimal()) or int(trade.id) > int(newest.id):
+            return False
+        return trade.time is None or newest.time is None or trade.time <= newest.time
 
     def _is_forgotten(self, trade: Trade) -> bool:
         """Whether it is older than all that are remembered: then it was handed out long ago."""

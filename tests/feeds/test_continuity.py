@@ -49,3 +49,21 @@ def test_the_first_reason_why_something_may_be_missing_is_told(sequence):
     _, missing = sequence.follow(trade("b", 1))
     assert missing.reason == "one"
     assert sequence.follow(trade("c", 2)) == (True, None)
+
+
+def test_a_trade_that_comes_after_a_newer_one_is_lost_and_told_of(sequence):
+    for name, second in (("10", 0), ("13", 2)):
+        assert sequence.follow(trade(name, second)) == (True, None)
+    assert sequence.follow(trade("11", 1)) == (False, None)
+    assert sequence.follow(trade("12", 1)) == (False, None)
+    assert sequence.follow(trade("11", 1)) == (False, None)  # once is enough
+    is_new, missing = sequence.follow(trade("14", 3))
+    assert is_new
+    assert (missing.first_id, missing.last_id, missing.items) == ("11", "12", 2)
+    assert sequence.follow(trade("15", 4)) == (True, None)
+
+
+def test_an_exchange_may_count_anew(sequence):
+    assert sequence.follow(trade("10", 0)) == (True, None)
+    assert sequence.follow(trade("1", 1)) == (True, None)
+    assert sequence.follow(trade("2", 2)) == (True, None)
