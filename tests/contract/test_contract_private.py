@@ -156,11 +156,12 @@ def test_what_happened_before_is_not_told(mock, client, stream):
 def test_what_happened_between_start_and_live(mock, client, stream):
     fills = Seen()
     stream.on_fill(fills)
-    mock.faults.add("refuse", on="private", seconds=1.0)
+    refused = mock.faults.add("refuse", on="private", seconds=60.0)
     stream.start()
     traded(client)
     resting(client)
     sold_to(mock, "0.01")
+    refused.remove()
     all_there(mock, fills)
     assert {f.source for f in fills.items} == {Source.REST}
 
@@ -345,11 +346,12 @@ def test_fills_while_the_socket_is_down(mock, client, stream):
     live(stream)
     resting(client)
     orders.count(1)
-    mock.faults.add("refuse", on="private", seconds=1.0)
+    refused = mock.faults.add("refuse", on="private", seconds=60.0)
     sold_to(mock, "0.004")
     traded(client, ETH, "sell", "1")
     canceled = resting(client, price="59998")
     client.cancel_order(canceled)
+    refused.remove()
     all_there(mock, fills)
     notices.until(lambda items: {n.kind for n in items if isinstance(n, GapClosed)} == {"fill", "order"})
     closed = {n.kind: n for n in notices.items}
