@@ -345,12 +345,11 @@ def acknowledged(raw: Any, symbol: str, time_ms: int | None) -> Order:
 
 def order_event(raw: Any) -> OrderChanged:
     """A row of `order`; which fill did it is said elsewhere."""
-    told = order(raw, wire.read(wire.Order, raw).symbol)
-    return OrderChanged(replace(told, source=Source.STREAM))
+    return OrderChanged(replace(order(raw), source=Source.STREAM))
 
 
-def order(raw: Any, symbol: str) -> Order:
-    """An order as the queries and the stream tell it."""
+def order(raw: Any, symbol: str = "") -> Order:
+    """An order as the queries and the stream tell it; without `symbol` it keeps the exchange's."""
     row = wire.read(wire.Order, raw)
     kind, filled, paid = _kind(row), optional(row.cum_exec_qty) or ZERO, optional(row.cum_exec_value) or ZERO
     is_quote, quantity = _is_in_quote(row), nonzero(row.qty)
@@ -359,7 +358,7 @@ def order(raw: Any, symbol: str) -> Order:
         exchange=NAME,
         client_order_id=row.order_link_id,
         order_id=row.order_id,
-        symbol=symbol,
+        symbol=symbol or row.symbol,
         side=_side(row.side),
         type=kind,
         status=status,

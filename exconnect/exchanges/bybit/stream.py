@@ -478,7 +478,7 @@ class UserSession:
         asked = self._asking.answered(message)
         if asked is None:
             return (Unknown("answer"),)
-        is_success = message.get("success") is True or message.get("retCode") == 0
+        is_success = message.get("success", message.get("retCode") == 0) is True
         topics = frozenset(topic for name, topic in self._topics.items() if name in asked.names)
         words = str(message.get("ret_msg") or message.get("retMsg") or "refused")
         if asked.op == _LOGIN:

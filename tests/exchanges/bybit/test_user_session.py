@@ -142,6 +142,7 @@ def test_a_topic_that_is_refused_is_named(session, login):
         {"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"},
         {"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"},
         {"op": "auth", "success": True, "retCode": 0, "retMsg": "", "connId": "c"},
+        {"op": "auth", "success": True, "retCode": 20001, "retMsg": "", "connId": "c"},
     ],
 )
 def test_every_shape_of_being_let_in(session, login, answer):
