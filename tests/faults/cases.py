@@ -398,22 +398,28 @@ def book_cross(peer: Any, mock: Mock) -> None:
 
 def _book(peer: Any, mock: Mock, **plan: Any) -> None:
     peer.connect()
-    wrong: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
     peer.keep_book()
     until(lambda: peer.top() is not None, 15.0)
     mock.tell(started=peer.top() is not None)
     mock.ask("fault", **plan)
     mock.ask("fired", seconds=10.0)
-    end = time.monotonic() + 1.5
+    _look(peer, seen, 1.5)  # the fault is over, and as much goes on as shows that something is missing
+    mock.ask("activity", rate=4)  # not so much that all levels would be new by the end
+    _look(peer, seen, 2.0)
+    mock.ask("activity", rate=0)
+    time.sleep(2)
+    mock.tell(**seen, differs=_differs(peer.top(), mock.ask("book")))
+
+
+def _look(peer: Any, seen: Counter[str], seconds: float) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         top = peer.top()
         if top is not None:
-            wrong["crossed"] += float(top[0][0][0]) >= float(top[1][0][0])
-            wrong["shown"] += 1
+            seen["crossed"] += float(top[0][0][0]) >= float(top[1][0][0])
+            seen["shown"] += 1
         time.sleep(0.01)
-    mock.ask("activity", rate=0)
-    time.sleep(2)
-    mock.tell(**wrong, differs=_differs(peer.top(), mock.ask("book")))
 
 
 def _differs(top: Any, truth: dict[str, Any]) -> int | None:

@@ -266,7 +266,7 @@ def main() -> int:
     pythons = installed({PEERS[peer].package for peer in peers})
     cells = measured(rows, peers, wanted.jobs, pythons)
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()} on {platform.system()}, one run.",
+        f"{datetime.now(UTC):%Y-%m-%d}, CPython {platform.python_version()} on {platform.system()}.",
         *table(rows, peers, cells),
     ]
     print(*lines, sep="\n")
