@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from exconnect.errors import MalformedMessage
+    from exconnect.errors import MalformedMessage, OrderRejected
     from exconnect.feeds.budget import Attempts
     from exconnect.feeds.handlers import Router
     from exconnect.model.account import Balance
@@ -283,7 +283,8 @@ class PrivateFeed(Connection):
         symbol = event.order.symbol if instrument is None else instrument.symbol
         fill = None if event.fill is None else replace(event.fill, symbol=symbol)
         fills = () if fill is None else (fill,)
-        merged = self._records.order(replace(event.order, symbol=symbol, fills=fills))
+        rejection = _about(event.order.rejection, symbol)
+        merged = self._records.order(replace(event.order, symbol=symbol, fills=fills, rejection=rejection))
         self._echoes.heard(key_of(merged), event.order)
         self._note_incomplete(merged)
         return merged, None if fill is None else replace(fill, client_order_id=merged.client_order_id)
@@ -509,6 +510,11 @@ class PrivateFeed(Connection):
             self._walked_ms = self._walked_ms or self._since_ms
             pause = _INCOMPLETE_S * self._incomplete
         self._walk_at = now + (min(pause, _UNDERWAY_S) if self._is_underway else pause)
+
+
+def _about(rejection: OrderRejected | None, symbol: str) -> OrderRejected | None:
+    """The same refusal, under the symbol that we know it by."""
+    return None if rejection is None else type(rejection)(rejection.message, {**rejection.details, "symbol": symbol})
 
 
 def _has_terms(order: Order) -> bool:

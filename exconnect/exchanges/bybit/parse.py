@@ -375,7 +375,7 @@ def order(raw: Any, symbol: str = "") -> Order:
         fills_complete=not filled,
         created_at=_time(row.created_time),
         updated_at=_time(row.updated_time) or _time(row.created_time),
-        rejection=errors.rejection(row, symbol) if status is OrderStatus.REJECTED else None,
+        rejection=errors.rejection(row, symbol or row.symbol) if status is OrderStatus.REJECTED else None,
         source=Source.REST,
         raw=raw,
     )

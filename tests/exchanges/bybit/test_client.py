@@ -168,6 +168,7 @@ def test_an_order_that_is_refused_after_it_was_accepted_is_heard_of(client):
         changes.wait(lambda change: change.status is OrderStatus.REJECTED)
         (told,) = [change for change in changes.items if change.client_order_id == order.client_order_id]
         assert isinstance(told.rejection, WouldCross)
+        assert (told.rejection.symbol, told.rejection.client_order_id) == (BTC, order.client_order_id)
         assert isinstance(client.orders.get(order).rejection, WouldCross)
 
 
