@@ -196,9 +196,18 @@ class Books:
     # ------------------------------------------------------------ audits
 
     def tend(self, now: float) -> None:
-        """Begin an audit, if one is due."""
-        if not self._has_snapshots or now < self._audit_at:
-            return
+        """Begin an audit, if one is due; where a book begins in the stream, ask again for what did not come."""
+        if not self._has_snapshots:
+            self._insist()
+        elif now >= self._audit_at:
+            self._audit(now)
+
+    def _insist(self) -> None:
+        for entry in self._entries.values():
+            if entry.is_asking and not entry.is_valid:
+                self._resync(entry)
+
+    def _audit(self, now: float) -> None:
         for symbol, entry in self._entries.items():
             if entry.is_valid and entry.audit_at == NEVER:
                 entry.audit_at = now + self._env.uniform(0.0, audit.EVERY_S)

@@ -11,6 +11,8 @@ from seen import Seen
 from toy import BTC, ETH, SPOT, StreamedSequencer, ToyServer, ToySession, ToyVenue, whole
 
 from exconnect.errors import BookNotReady, InvalidArgument, RateLimited, StaleStream, TransportError
+from exconnect.feeds import books as feeds_books
+from exconnect.feeds import connection
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap, HandlerFailed, TopicRefused
 from exconnect.stream import Stream
@@ -283,6 +285,23 @@ def test_a_book_that_starts_in_the_stream_needs_no_snapshot_call(server):
         server.book(50, bids=[["99", "1"]], asks=[["101", "1"]], whole=True)
         books.until(lambda items: items[-1].sequence == 50)
         assert venue.asked == []
+    venue.close()
+
+
+def test_a_subscription_that_brings_no_book_is_asked_for_again(server, monkeypatch):
+    monkeypatch.setattr(feeds_books, "_RESYNC_S", 0.1)
+    monkeypatch.setattr(feeds_books, "_JITTER_S", 0.0)
+    monkeypatch.setattr(connection, "_TICK_S", 0.05)
+    venue = ToyVenue(server.url, sequencer=StreamedSequencer)
+    with Stream(lambda: venue, "toy", (BTC,)) as stream:
+        stream.on_book(Seen())
+        stream.start()
+        server.until(lambda: bool(server.topics))
+        server.book(3)  # and then nothing comes any more
+        server.until(lambda: server.requests.count({"unsub": ["book:BTCUSDT"]}) >= 3)
+        server.until(lambda: server.topics == {"book:BTCUSDT"})
+        server.book(50, bids=[["99", "1"]], asks=[["101", "1"]], whole=True)
+        assert stream.wait_live(10)
     venue.close()
 
 
