@@ -407,6 +407,8 @@ _depth_event = msgspec.json.Decoder(DepthEvent)
 _depth_frame = msgspec.json.Decoder(DepthFrame)
 _DIGITS = b"0123456789"
 _ROW = b'[".","."],'
+_BIDS = b'"b":['
+_KNOWN = 500  # levels of frames whose ends are remembered: those of larger ones would fill the memory
 
 
 def depth_event(text: str) -> DepthEvent | None:
@@ -421,13 +423,19 @@ def is_plain(text: str, event: DepthEvent) -> bool:
     """Whether a depth frame ends in levels that are all plain numbers in their usual form.
 
     Without its digits such an end is the same for every frame of so many levels: one comparison sees to all of them.
-    That there are digits beside the points is seen to by the lengths of `_Number`.
+    That there are digits beside the points is seen to by the lengths of `_Number`; that the levels at the end are
+    those of the event, by there being no others.
     """
-    return text.encode().translate(None, _DIGITS).endswith(_ends(len(event.b), len(event.a)))
+    bids, asks = len(event.b), len(event.a)
+    ends = _known_ends(bids, asks) if bids + asks < _KNOWN else _ends(bids, asks)
+    rest = text.encode().translate(None, _DIGITS)
+    return rest[rest.find(_BIDS) :] in ends
 
 
-@lru_cache(maxsize=4_096)
 def _ends(bids: int, asks: int) -> tuple[bytes, bytes]:
     """A raw frame and one of a combined stream with so many levels end like this."""
     end = b'"b":[%b],"a":[%b]}' % ((_ROW * bids)[:-1], (_ROW * asks)[:-1])
     return end, end + b"}"
+
+
+_known_ends = lru_cache(maxsize=4_096)(_ends)

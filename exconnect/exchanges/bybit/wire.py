@@ -278,6 +278,7 @@ class BookFrame(Struct, gc=False):
 _book_frame = msgspec.json.Decoder(BookFrame)
 _NUMBER = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+"'
 _ROWS = rf"\[(?:\[{_NUMBER},{_NUMBER}\],?+)*+\]"  # possessive: nothing is tried twice
+_BIDS = '"b":['
 _LEVELS = re.compile(f'"b":{_ROWS},"a":{_ROWS}')
 
 
@@ -295,7 +296,9 @@ def book_frame(text: str) -> BookFrame:
 
 def is_plain(text: str) -> bool:
     """Whether all levels of a book message in its usual form are plain numbers, seen in one pass over its text."""
-    return _LEVELS.search(text) is not None
+    found = _LEVELS.search(text)
+    # Those that were found must be the only ones.
+    return found is not None and text.find(_BIDS) == found.start() and text.find(_BIDS, found.end()) < 0
 
 
 def pairs(cells: list[Cell]) -> list[Pair]:

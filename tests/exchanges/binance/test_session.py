@@ -530,6 +530,21 @@ def test_levels_in_their_usual_form_are_known_to_be_plain(talk):
     assert not c.hear(usual, compact=False)[0].is_plain
 
 
+@pytest.mark.parametrize("shape", [SHAPES["raw"], SHAPES["combined"]])
+def test_levels_of_something_else_say_nothing_of_the_books(talk, shape):
+    other = {"b": [["1.0", "1.0"]], "a": [["2.0", "1.0"]]}
+    odd = shape(DEPTH | {"b": [["1e5.0", "1.0"]], "a": [["2.0", "1.0"]]}, "btcusdt@depth@100ms")
+    for message in (odd | {"x": other}, odd | {"data": {**odd.get("data", {}), "x": other}}):
+        assert not any(event.is_plain for event in talk(BOOK).hear(message) if isinstance(event, BookUpdate))
+
+
+def test_a_very_large_frame(talk):
+    levels = [[f"{price}.5", "1.0"] for price in range(1, 40_001)]
+    (update,) = talk(BOOK).hear(combined(DEPTH | {"b": levels}, "btcusdt@depth@100ms"))
+    assert update.is_plain
+    assert len(update.bids) == 40_000
+
+
 @pytest.mark.parametrize(
     "message",
     [

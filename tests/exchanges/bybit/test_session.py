@@ -335,6 +335,13 @@ def test_levels_that_are_no_plain_numbers_are_looked_at_again(talk, levels, is_p
     assert update.is_plain is is_plain
 
 
+def test_levels_of_something_else_say_nothing_of_the_books(talk):
+    message = frame()
+    message["data"]["b"] = [["1e5", "1"]]
+    (update,) = talk(BOOK).hear(message | {"x": {"b": [], "a": []}})
+    assert not update.is_plain
+
+
 def test_a_book_message_that_makes_no_sense(talk):
     c = talk(BOOK)
     for broken in (
