@@ -155,9 +155,10 @@ class RateLimiter:
         self._number = 0
 
     def learn(self, pools: Iterable[Pool]) -> None:
-        """The limits as the exchange announces them; what is used so far stays used."""
+        """The limits as the exchange announces them; what is used so far stays used. None of nothing is a limit."""
         with self.changed:
-            news = [pool for pool in pools if self._pools.get(pool.name) != pool]
+            limits = (pool for pool in pools if pool.limit > 0 and pool.seconds > 0)
+            news = [pool for pool in limits if self._pools.get(pool.name) != pool]
             if not news:
                 return
             for pool in news:

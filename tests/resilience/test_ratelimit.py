@@ -175,6 +175,14 @@ def test_limits_are_learnt_and_use_is_kept(limiter):
     assert isinstance(reserve(limiter, weigh(50)), float)
 
 
+@pytest.mark.parametrize("limit, seconds", [(0, 60), (-1, 60), (6_000, 0), (6_000, -60)])
+def test_a_limit_that_makes_no_sense_is_none(limiter, limit, seconds):
+    before = limiter.uses("a", T0)
+    limiter.learn((Pool("request_weight", "ip", limit, seconds),))
+    assert isinstance(reserve(limiter, weigh(30)), Grant)
+    assert limiter.uses("a", T0).keys() == before.keys()
+
+
 def test_a_share_of_every_limit():
     limiter = RateLimiter(0.25)
     limiter.learn((WEIGHT,))

@@ -296,7 +296,7 @@ def usage(response: Response) -> Usage:
     used: dict[str, int] = {}
     for name, value in response.headers.items():
         match = _USED.fullmatch(name) if name.startswith("x-mbx-") else None
-        if match is not None and value.isascii() and value.isdigit():
+        if match is not None and value.isascii() and value.isdigit() and len(value) < 18:
             used[f"{_KINDS[match[1]]}_{int(match[2]) * _UNITS[match[3]]}s"] = int(value)
     if response.status not in (403, 418, 429):
         return Usage(used)

@@ -215,6 +215,7 @@ def test_usage_reads_every_window(reply):
         "x-mbx-order-count-1d": "40",
         "x-mbx-used-weight-1x": "5",
         "x-mbx-used-weight-5m": "many",
+        "x-mbx-used-weight-7m": "9" * 5_000,
         "x-mbx-uuid": "1",
         "content-type": "application/json",
     }
