@@ -537,7 +537,18 @@ class Commands:
                 raise self._not_sure(symbol, left, coming)
             self._desk.env.sleep(min(_FLAT_S if coming and not left else _LOOKS_APART_S, deadline.left))
         ended = [self._ended(order, deadline) for order in gone.values()]
+        self._look_for_ended(symbol, deadline)
         return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _look_for_ended(self, symbol: str | None, deadline: Deadline) -> None:
+        """What was open here and nowhere else ended before: see how, as far as there is time."""
+        if self._desk.orders.is_followed:
+            return  # it was told of, or will be
+        until = self._desk.deadline(deadline.left / 2)
+        for order in self._desk.orders.open(symbol):
+            if order.order_id is not None and until.left > 0:
+                with suppress(ExconnectError):  # that nothing is open is known already
+                    look(self._desk, order, self._desk.instrument(order.symbol, until.left), until)
 
     def _look_for_open(self, symbol: str | None, deadline: Deadline) -> tuple[list[Order], bool]:
         """What is open, and whether the exchange said so: if it does not answer, what is known here must do."""

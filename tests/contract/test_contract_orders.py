@@ -264,6 +264,16 @@ def test_cancel_all_leaves_nothing(client, mock):
     assert client.cancel_all_orders() == []
 
 
+def test_cancel_all_learns_what_has_ended_unseen(client, mock):
+    filled, kept = client.place_order(BTC, "buy", "0.01", price="60006"), rest(client)
+    resting = rest(client, "59994.01", "1")
+    assert mock.execute(BTC, "sell", "1", price="59994.01") == 1
+    canceled = client.cancel_all_orders(BTC)
+    assert [order.client_order_id for order in canceled] == [kept.client_order_id]
+    assert client.orders.open() == []
+    assert {client.orders.get(order).status for order in (filled, resting)} == {OrderStatus.FILLED}
+
+
 def test_a_conditional_order_waits_for_its_trigger(client, mock):
     stop = {"price": "59000", "stop_price": "59700", "type": "stop_loss_limit"}
     if Capability.STOP_ORDERS not in client.capabilities:
