@@ -191,9 +191,15 @@ class Pool(urllib3.HTTPConnectionPool):
             self._prepare_proxy(connection)
 
     def give_back(self, connection: Connection, *, is_reusable: bool) -> None:
-        """End of the loan."""
+        """End of the loan.
+
+        A connection that is not used again goes for good: it may hold a request that was written and never sent, and
+        http.client would send that in front of the next one, whose path and signature then do not belong together.
+        """
         if not is_reusable:
             connection.close()
+            self._put_conn(None)
+            return
         connection.deadline = float("inf")
         connection.idle_since = connection.now()
         self._put_conn(connection)

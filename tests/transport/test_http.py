@@ -113,6 +113,29 @@ def test_a_header_that_would_split_the_request_is_not_sent(serve, http):
 # ------------------------------------------------------------ connections
 
 
+def test_what_was_written_and_never_sent_does_not_precede_the_next_request(serve, http, monkeypatch):
+    server = serve(reply(OK))
+    ours = http(server.url)
+    send(ours)
+    with pytest.raises(InvalidArgument):
+        send(ours, Request("GET", "/split", (), (("X-Key", "a\r\nb"),)))
+    written = connections.Connection._is_written
+
+    def slow(self, *arguments):
+        try:
+            return written(self, *arguments)
+        finally:
+            self.deadline = 0.0  # it passes before the first byte has left
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connections.Connection, "_is_written", slow)
+        with pytest.raises(Lost, match="deadline"):
+            send(ours, SIGNED)
+    send(ours, Request("GET", "/next"))
+    assert [request.split(" ")[1] for request in server.requests] == ["/x", "/next"]
+    assert KEY not in server.requests[-1]
+
+
 def test_connections_are_kept(serve, http):
     server = serve(reply(OK))
     one = http(server.url)
