@@ -61,6 +61,7 @@ _NOT_YET = (
     "filled and not shown yet. Canceling it again is safe"
 )
 _ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
+_HEARD_S = 0.25  # in which a live stream tells what became of what was acknowledged
 
 
 class Ready(Struct, frozen=True):
@@ -372,13 +373,18 @@ class Commands:
 
     def _amend_outcome(self, order: Order, amend: AmendOrder, instrument: Instrument, deadline: Deadline) -> Order:
         # The values are absolute: the order itself tells whether they arrived.
+        def is_there(known: Order) -> bool:
+            return known.is_done or _is_amended(known, amend)
+
+        found = self._heard(order, is_there, deadline)
         for pause in _repeated(_ACKNOWLEDGED_S):
-            found = look(self._desk, order, instrument, deadline)
-            if found is not None and (found.is_done or _is_amended(found, amend)):
+            found = found or look(self._desk, order, instrument, deadline)
+            if found is not None and is_there(found):
                 return found
             if deadline.left <= 0:
                 break
             self._desk.env.sleep(min(pause, deadline.left))
+            found = None
         raise self._unknown(order, instrument, "amend_order")
 
     def _replace(
@@ -500,13 +506,22 @@ class Commands:
 
     def _followed(self, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
         """What becomes of an order whose cancel was only acknowledged; None or open: cancel it again."""
-        found = None
+        found = self._heard(order, lambda known: known.is_done, deadline)
+        if found is not None:
+            return found
         for pause in _ACKNOWLEDGED_S:
             found = look(self._desk, order, instrument, deadline) or found
             if deadline.left <= 0 or (found is not None and found.is_done):
                 break
             self._desk.env.sleep(min(pause, deadline.left))
         return found
+
+    def _heard(self, order: Order, ready: Callable[[Order], bool], deadline: Deadline) -> Order | None:
+        """What a live stream tells soon after an acknowledgement, without asking; None if it does not."""
+        if not self._desk.orders.is_followed:
+            return None
+        known = self._desk.orders.wait(order.client_order_id, ready, min(_HEARD_S, deadline.left))
+        return known if known is not None and ready(known) else None
 
     def _after_not_found(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline

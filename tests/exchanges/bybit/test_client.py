@@ -28,6 +28,7 @@ from exconnect import (
     WouldExceedLimit,
 )
 from exconnect.mock import MockExchange
+from exconnect.trading import commands
 
 pytestmark = pytest.mark.network
 
@@ -170,6 +171,27 @@ def test_an_order_that_is_refused_after_it_was_accepted_is_heard_of(client):
         assert isinstance(told.rejection, WouldCross)
         assert (told.rejection.symbol, told.rejection.client_order_id) == (BTC, order.client_order_id)
         assert isinstance(client.orders.get(order).rejection, WouldCross)
+
+
+def test_with_a_live_stream_nobody_asks_what_became_of_what_was_acknowledged(client, mock, monkeypatch):
+    with client.stream() as stream:
+        stream.on_order(lambda order: None)
+        stream.start()
+        assert stream.wait_live(10)
+        order = client.orders.wait(client.place_order(BTC, "buy", "0.01", price="50000"), until="accepted")
+        monkeypatch.setattr(commands, "_HEARD_S", 10.0)  # however busy this machine is
+        before = len(mock.ledger.requests)
+        assert client.amend_order(order, quantity="0.02").quantity == D("0.02")
+        assert client.cancel_order(order).status is OrderStatus.CANCELED
+        assert [request.operation for request in mock.ledger.requests[before:]] == ["amend_order", "cancel_order"]
+        several = placed(client, 3)
+        before = len(mock.ledger.requests)
+        assert {each.status for each in client.cancel_orders(several)} == {OrderStatus.CANCELED}
+        assert [request.operation for request in mock.ledger.requests[before:]] == ["cancel_orders"]
+        # one that tells nothing costs a moment, and then it is asked for
+        monkeypatch.setattr(commands, "_HEARD_S", 0.1)
+        mock.faults.add("silence", on="private", seconds=2.0)
+        assert client.cancel_order(placed(client, 1)[0]).status is OrderStatus.CANCELED
 
 
 def test_how_far_a_market_order_may_slip(client):
