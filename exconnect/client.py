@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 from exconnect.account import AccountData
-from exconnect.config import PREFIX, Credentials, Settings
+from exconnect.config import PREFIX, Credentials, Settings, misuse
 from exconnect.errors import (
     ClientClosed,
     ConfigurationError,
@@ -51,6 +51,10 @@ def _noting_what_is_said(init: Callable[Concatenate[Client, P], None]) -> Callab
     @wraps(init)
     def noting(self: Client, /, *arguments: P.args, **keywords: P.kwargs) -> None:
         self._said = frozenset(keywords)
+        problem = misuse(len(arguments), self._said)
+        if problem is not None:
+            del arguments, keywords  # what was meant as a secret is not for a traceback with locals
+            raise TypeError(problem)
         init(self, *arguments, **keywords)
 
     return noting
@@ -190,6 +194,8 @@ class Client(AccountData):
         return os.getpid() in self._closed_in
 
     def __repr__(self) -> str:
+        if "_plan" not in self.__dict__:
+            return "<Client that was not made>"  # in a traceback of what its settings are refused for
         return f"Client({self.exchange!r}, environment={self.environment!r}, account={self.account!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from exconnect.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 ENVIRONMENTS = ("live", "testnet", "demo")
 KINDS = ("hmac", "rsa", "ed25519")
@@ -470,6 +470,29 @@ def _look_up(text: bytes, profile: str, exchange: str) -> dict[str, Any] | str:
 
 def _is_metrics(value: Any) -> bool:
     return all(callable(getattr(value, name, None)) for name in ("count", "gauge", "timing"))
+
+
+_CREDENTIALS = "credentials=Credentials(key, secret)"
+_ABOUT_CREDENTIALS = ("key", "secret", "passphrase", "password")
+
+
+def misuse(positional: int, names: Collection[str]) -> str | None:
+    """What is wrong with a call of `Client`, in Python's words: so many arguments by position, and these by name."""
+    if positional > 1:
+        took = f"Client.__init__() takes 2 positional arguments but {positional + 1} were given"
+        return f"{took}: all but the exchange go by name, as in {_CREDENTIALS}"
+    known = [each.name for each in fields(Settings)]
+    for name in sorted(names):
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = (
+                _CREDENTIALS if any(part in name.lower() for part in _ABOUT_CREDENTIALS) else near[0] if near else None
+            )
+            hint = "" if meant is None else f": did you mean {meant}?"
+            return f"Client.__init__() got an unexpected keyword argument {name!r}{hint}"
+    return None
 
 
 def _is_number(value: Any) -> bool:

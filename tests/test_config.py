@@ -492,8 +492,30 @@ class TestClientWithAFile:
 
     def test_what_can_be_given_is_still_to_be_seen(self):
         assert inspect.signature(Client).parameters["timeout"].default == 12.0
-        with pytest.raises(TypeError, match="unexpected keyword argument 'api_key'"):
-            Client("binance", api_key="x")
+
+
+class TestMisuse:
+    @pytest.mark.parametrize(
+        "arguments, keywords, words",
+        [
+            (
+                (),
+                {"api_key": KEY},
+                r"unexpected keyword argument 'api_key': did you mean credentials=Credentials\(key, ",
+            ),
+            ((), {"apiSecret": SECRET}, r"did you mean credentials=Credentials\(key, secret\)\?"),
+            ((), {"enviroment": "testnet"}, "'enviroment': did you mean environment\\?"),
+            ((), {"colour": "green"}, r"unexpected keyword argument 'colour'$"),
+            ((KEY, SECRET), {}, "takes 2 positional arguments but 4 were given: all but the exchange go by name"),
+        ],
+    )
+    def test_pythons_own_error_with_a_hint_and_without_what_was_given(self, arguments, keywords, words):
+        with pytest.raises(TypeError, match=words) as caught:
+            Client("binance", *arguments, **keywords)
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        ours = [frame for frame in frames if frame.f_code.co_filename != __file__]
+        assert ours
+        assert not any("CANARY" in repr(frame.f_locals) for frame in ours)
 
 
 class TestEndpoints:

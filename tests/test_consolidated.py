@@ -14,6 +14,8 @@ from exconnect.errors import BookNotReady, InvalidType
 from exconnect.mock import MockExchange
 from exconnect.model.market import Book, Cell, Levels
 
+pytestmark = pytest.mark.network
+
 BTC = "BTC/USDT"
 
 
