@@ -39,6 +39,8 @@ _TACIT_SECONDS = 5.0  # after which the data of a subscription is answer enough
 _PING_SECONDS = 20.0
 _PONG_SECONDS = 10.0
 _SILENT_SECONDS = 6.0  # the canary sings every three seconds
+_STEADY_SECONDS = 12.0  # one that never paused for so long sings, though it has not repeated itself: the market moves
+_PAUSE_SECONDS = 3.5
 _DEAD_SECONDS = 60.0  # a connection without a canary: pongs come every 20 s
 _IDLE_SECONDS = 1.0
 _CANARY_SYMBOL = "BTCUSDT"
@@ -153,6 +155,7 @@ class MarketSession:
         self._again: deque[tuple[str, ...]] = deque()  # what is left of refused chunks
         self._orders: dict[str, tuple[int, int]] = {}  # by book topic: last id and cross sequence
         self._sung: int | None = None  # the canary's last id
+        self._sung_at = self._steady_since = now
         self._sings = False
         self._heard = now
 
@@ -213,8 +216,8 @@ class MarketSession:
     def overdue(self, now: float) -> str | None:
         """Why this connection must be given up, or None.
 
-        Silence means something only where the canary has been heard to repeat itself: a server on which it does not
-        must not be left for it.
+        Silence means something only where the canary has been heard to sing: a server on which it does not must not be
+        left for it.
         """
         late = self._asking.overdue(now, self._heard)
         if late is not None:
@@ -264,8 +267,7 @@ class MarketSession:
             if not is_whole and frame.type != _CHANGE:
                 raise wire.malformed(f"neither {_WHOLE} nor {_CHANGE}", text)
             if name == self._canary:
-                self._sings = self._sings or data.u == self._sung
-                self._sung = data.u
+                self._listen(data.u)
             if topic is None:
                 return _NOTHING
             self._check_order(name, data, text, is_whole=is_whole)
@@ -277,6 +279,14 @@ class MarketSession:
         update = (topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain)
         made = _new(BookUpdate, update)
         return (made, *self._tacit(name)) if self._asking.open else (made,)
+
+    def _listen(self, song: int) -> None:
+        """Whether the canary sings: it repeats itself every three seconds, or tells of changes more often than that."""
+        if self._heard - self._sung_at > _PAUSE_SECONDS:
+            self._steady_since = self._heard
+        is_steady = self._heard - self._steady_since >= _STEADY_SECONDS
+        self._sings = self._sings or is_steady or song == self._sung
+        self._sung, self._sung_at = song, self._heard
 
     def _tacit(self, name: str) -> Sequence[Event]:
         """A server that does not answer a request and sends what was asked for has agreed to it."""

@@ -299,6 +299,25 @@ def test_silence_counts_once_the_canary_has_repeated_itself(talk):
     assert c.session.overdue(c.now + 6) is None
 
 
+def test_silence_counts_where_the_canary_never_paused(talk):
+    c = talk(TRADE).subscribed()
+    for number in range(7, 12):
+        c.now += 2.0
+        c.hear(frame(CANARY, "snapshot", number))  # the market moves: it has no reason to repeat itself
+    assert c.session.overdue(c.now + 7) is None
+    c.now += 2.0
+    c.hear(frame(CANARY, "snapshot", 12))
+    assert "no data" in c.session.overdue(c.now + 6.1)
+
+
+def test_songs_with_pauses_between_them_say_nothing_of_silence(talk):
+    c = talk(TRADE).subscribed()
+    for number in range(7, 20):
+        c.now += 4.0
+        c.hear(frame(CANARY, "snapshot", number))
+    assert c.session.overdue(c.now + 7) is None
+
+
 def test_a_connection_without_a_canary_may_be_quiet_for_a_minute(talk):
     c = talk(TRADE).subscribed()
     assert c.session.overdue(c.now + 60) is None
