@@ -18,6 +18,7 @@ from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Order
 from exconnect.trading.journal import Journal
 
+_RECONCILE_S = 30.0  # to be missing counts three times, ten seconds apart
 _SHOWN = (
     "client_order_id",
     "symbol",
@@ -98,7 +99,7 @@ def _reconcile(given: argparse.Namespace, output: Output) -> int:
     given.journal = None if given.file is None else _file(given)
     with connected(given) as client:
         _of(client)
-        orders = client.recover(timeout=client.settings.timeout)
+        orders = client.recover(timeout=_RECONCILE_S if given.timeout is None else given.timeout)
     unknown = [order.client_order_id for order in orders if order.status is OrderStatus.UNKNOWN]
     for order in orders:
         output.text(f"{order.client_order_id}  {order.status}")

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from exconnect import Client, OutcomeUnknown, TradingHalted
+from exconnect.environment import Environment
 
 pytestmark = pytest.mark.network
 
@@ -62,19 +63,32 @@ def test_verify(run, client):
 
 
 def test_reconcile(run, client, account):
+    client.fetch_instrument("BTC/USDT")
     account.faults.add("reset", on="place_order", at="before_accept")
     with pytest.raises(OutcomeUnknown):
-        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine", timeout=1)
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine", timeout=2)
     ran = run("journal", "reconcile", "--timeout", "1", "--json")
     assert (ran.code, ran.last) == (4, {"ok": False, "resolved": 0, "unknown": ["mine"]})
     account.faults.add("reset", on="place_order", at="after_accept")
     account.faults.add("status", on="fetch_order", status=503, times=None)
     with pytest.raises(OutcomeUnknown):
-        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="yours", timeout=1)
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="yours", timeout=2)
     account.faults.clear()
     ran = run("journal", "reconcile", "--timeout", "2", "--json")
     assert ran.last["unknown"] == ["mine"]
     assert client.orders.wait("yours", until="accepted", timeout=5).is_open
+
+
+def test_reconcile_waits_long_enough_to_know_that_an_order_never_arrived(run, client, account, monkeypatch):
+    monkeypatch.setattr(Environment, "caution", 1 / 60)
+    client.fetch_instrument("BTC/USDT")
+    account.faults.add("reset", on="place_order", at="before_accept")
+    with pytest.raises(OutcomeUnknown):
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine", timeout=2)
+    client.close()
+    ran = run("journal", "reconcile", "--json")
+    assert (ran.code, ran.last) == (0, {"ok": True, "resolved": 1, "unknown": []})
+    assert run("journal", "show", "--json").last["orders"][0]["status"] == "not_accepted"
 
 
 def test_halt_and_resume(run, client):

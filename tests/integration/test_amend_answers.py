@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from exconnect import AmendRefused, OrderRejected, OutcomeUnknown
+from exconnect.environment import Environment
 from exconnect.model.enums import OrderStatus
 
 pytestmark = pytest.mark.network
@@ -38,3 +39,28 @@ def test_a_refusal_without_a_doubt_stays_one(client, mock):
         client.amend_order(order, price="58000")
     assert not isinstance(caught.value, OutcomeUnknown)
     assert not [o for o in mock.ledger.orders() if o.status == "new"]
+
+
+def test_an_amend_without_an_answer_may_be_sent_again(client, mock):
+    order = client.place_order("BTC/USDT", "buy", "0.02", price="59000")
+    lost = mock.faults.add("reset", on="amend_order", at="before_accept", times=None)
+    with pytest.raises(OutcomeUnknown, match="amending it again is safe") as caught:
+        client.amend_order(order, quantity="0.01", timeout=2)
+    assert caught.value.client_order_id == order.client_order_id
+    assert "do not send it again" not in caught.value.message
+    assert caught.value.resolve(timeout=10).quantity == Decimal("0.02")
+    lost.remove()
+    assert client.amend_order(order, quantity="0.01").quantity == Decimal("0.01")
+
+
+def test_a_replacement_that_never_arrives_leaves_the_order_as_it_is(client, mock, monkeypatch):
+    monkeypatch.setattr(Environment, "caution", 1 / 60)
+    order = client.place_order("BTC/USDT", "buy", "0.02", price="59000")
+    lost = mock.faults.add("reset", on="amend_order", at="before_accept", times=None)
+    with pytest.raises(OutcomeUnknown, match="amending it again is safe") as caught:
+        client.amend_order(order, price="58000", timeout=2)
+    assert caught.value.resolve(timeout=40).status is OrderStatus.NOT_ACCEPTED
+    assert client.fetch_order(order).is_open
+    lost.remove()
+    amended = client.amend_order(order, price="58000")
+    assert [o.client_order_id for o in mock.ledger.orders() if o.status == "new"] == [amended.client_order_id]

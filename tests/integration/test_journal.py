@@ -129,8 +129,9 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
 def test_an_order_that_stays_unknown_is_unknown_after_a_restart_too(client, mock, elsewhere):
     script = """
 client = Client("binance")
+client.fetch_instrument("BTC/USDT"); client.fetch_balances()
 try:
-    client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-3", timeout=2)
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-3", timeout=3)
 except OutcomeUnknown as error:
     print(json.dumps(error.client_order_id))
 """
