@@ -74,9 +74,9 @@ def test_reconcile(run, client, account):
     with pytest.raises(OutcomeUnknown):
         client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="yours", timeout=2)
     account.faults.clear()
-    ran = run("journal", "reconcile", "--timeout", "2", "--json")
+    ran = run("journal", "reconcile", "--timeout", "6", "--json")
     assert ran.last["unknown"] == ["mine"]
-    assert client.orders.wait("yours", until="accepted", timeout=5).is_open
+    assert client.orders.wait("yours", until="accepted", timeout=20).is_open
 
 
 def test_reconcile_waits_long_enough_to_know_that_an_order_never_arrived(run, client, account, monkeypatch):
