@@ -233,3 +233,37 @@ def test_a_twin_of_a_process_that_is_gone_stands_in_nobodys_way(client, mock):
         later.fetch_balances()
         lose_the_request(mock)
         assert unknown(later).resolve(timeout=30).status is OrderStatus.NOT_ACCEPTED
+
+
+@pytest.fixture
+def other(mock):
+    """Another program of the same account, which knows nothing of the journal."""
+    with Client(mock.exchange, environment=mock, account="other", journal=None) as made:
+        made.fetch_instrument("BTC/USDT")
+        yield made
+
+
+def test_orders_and_fills_of_others_are_told_apart(client, mock, other):
+    resting = other.place_order("BTC/USDT", "buy", "0.01", price="59995")
+    lose_the_request(mock)
+    error = unknown(client)
+    mock.execute("BTC/USDT", "sell", "0.005", price="59995")  # of an order from before
+    other.place_order(*BUY, type="market")
+    other.cancel_order(other.place_order(*BUY, price="58000"))
+    other.place_order(*BUY, **PRICE)
+    assert error.resolve(timeout=40).status is OrderStatus.NOT_ACCEPTED
+    assert client.orders.get(resting.client_order_id) is None or not client.orders.get(resting.client_order_id).is_done
+
+
+def test_an_order_that_may_be_listed_under_another_name_stays_unknown(client, mock, other):
+    if mock.exchange != "binance":
+        pytest.skip("only there a cancel gives an order another name")
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    error = unknown(client)
+    other.cancel_all_orders("BTC/USDT")
+    (truth,) = mock.ledger.orders()
+    assert truth.status == "canceled"
+    with pytest.raises(OutcomeUnknown):
+        error.resolve(timeout=8)
+    assert sent(mock, "fetch_orders") > 0
