@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from exconnect.errors import (
     AmendRefused,
+    ClientClosed,
     ExchangeError,
     ExconnectError,
     InsufficientFunds,
@@ -43,8 +45,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = logging.getLogger("exconnect.orders")
+
 SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 _RECANCEL_S = (0.5, 1.0, 2.0)
+_BEHIND_S, _AGAIN_S = 10.0, 2.0  # for a cancel in the background, and before it is tried again
 _FLAT_S = 2.0  # between cancels of what may still arrive
 _LOOKS_APART_S = 0.25
 _UNCLEAR = {
@@ -58,7 +63,8 @@ _UNCLEAR = {
 }
 _NOT_YET = (
     "the exchange knows no open order {id}, but what became of its place is unknown too, and it may still arrive or be "
-    "filled and not shown yet. Canceling it again is safe"
+    "filled and not shown yet. If it turns out to be open while this client is, it is canceled in the background. "
+    "Canceling it again is safe"
 )
 _ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
 _HEARD_S = 0.25  # in which a live stream tells what became of what was acknowledged
@@ -479,8 +485,24 @@ class Commands:
                 return known
             if deadline.left <= 0:
                 order = known or canceling.order(self._desk.exchange)
+                if order.status is OrderStatus.UNKNOWN and known is not None:
+                    self._resolver.refuse(order, self.cancel_behind)
                 raise self._unknown(order, instrument, "cancel_order", words)
             self._desk.env.sleep(min(next(pauses), deadline.left))
+
+    def cancel_behind(self, order: Order) -> None:
+        """Cancel it in the background, until it is done: nobody waits for that."""
+
+        def cancel() -> None:
+            try:
+                self.cancel(CancelOrder(order), _BEHIND_S)
+            except (ClientClosed, OrderNotFound):
+                return
+            except ExconnectError as error:
+                log.warning("order %s could not be canceled, trying again: %s", order.client_order_id, error)
+                self._resolver.later(cancel, _AGAIN_S)
+
+        self._resolver.later(cancel)
 
     def _target(self, cancel: CancelOrder) -> tuple[str, str, Order | None]:
         """What shall be canceled: client order id, symbol, and what is known here or in the journal."""

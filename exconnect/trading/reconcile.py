@@ -169,6 +169,7 @@ class Resolver:
         self._desk = desk
         self._jobs = jobs
         self._watched: set[str] = set()
+        self._unwanted: dict[str, Callable[[Order], object]] = {}
         self._sampled = 0
 
     def watch(self, order: Order, instrument: Instrument | None = None) -> None:
@@ -176,6 +177,15 @@ class Resolver:
         if order.client_order_id not in self._watched:
             self._watched.add(order.client_order_id)
             self._later(_Search(self._desk, order, instrument))
+
+    def refuse(self, order: Order, cancel: Callable[[Order], object]) -> None:
+        """Call `cancel`, in the background, as soon as this one turns out to be open: nobody wants it any more."""
+        self._unwanted[order.client_order_id] = cancel
+        self.watch(order)
+
+    def later(self, run: Callable[[], None], delay: float = 0.0) -> None:
+        """Run it in the background."""
+        self._jobs().submit(run, delay)
 
     def acknowledged(self, order: Order, instrument: Instrument) -> None:
         """The exchange has this one. Now and then, and always while it matters, see how long reads take to show it.
@@ -234,6 +244,9 @@ class Resolver:
             self._later(search)
             return
         self._watched.discard(search.name)
+        cancel = self._unwanted.pop(search.name, None)
+        if cancel is not None and search.known.is_open:
+            cancel(search.known)
         if search.known.status is OrderStatus.NOT_ACCEPTED:
             self._revisit(search, _REVISIT_S * self._desk.env.caution)
 

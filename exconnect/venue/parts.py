@@ -7,7 +7,6 @@ keep them alive; each client has a road out of its own, so that closing one leav
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -17,11 +16,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from exconnect.environment import Environment
-from exconnect.errors import ClientClosed, ConfigurationError, ExconnectError, TransportError
+from exconnect.errors import ConfigurationError, TransportError
 from exconnect.gateway import Gateway, Sender
 from exconnect.metrics import Registry
 from exconnect.model.health import Health, LimitUse, PartHealth
-from exconnect.model.order import CancelOrder
 from exconnect.protocol.signing import Signer, signer
 from exconnect.resilience.breaker import CircuitBreaker
 from exconnect.resilience.clock import ClientOrderIds, Clock
@@ -57,10 +55,6 @@ if TYPE_CHECKING:
     from exconnect.venue.plan import Plan
 
 T = TypeVar("T")
-
-log = logging.getLogger("exconnect.orders")
-
-_CANCEL_S, _AGAIN_S = 10.0, 2.0  # for a cancel of what should not exist, and before it is tried again
 
 
 class Host:
@@ -293,16 +287,7 @@ class Venue:
     def _bury(self, order: Order) -> None:
         """An order that nobody counts on must not stay open."""
         if order.is_open:
-            self.jobs("orders").submit(partial(self._cancel, order))
-
-    def _cancel(self, order: Order) -> None:
-        try:
-            self.commands.cancel(CancelOrder(order), _CANCEL_S)
-        except ClientClosed:
-            return
-        except ExconnectError as error:
-            log.warning("order %s could not be canceled, trying again: %s", order.client_order_id, error)
-            self.jobs("orders").submit(partial(self._cancel, order), _AGAIN_S)
+            self.commands.cancel_behind(order)
 
     @cached_property
     def batches(self) -> Batches:

@@ -267,3 +267,17 @@ def test_an_order_that_may_be_listed_under_another_name_stays_unknown(client, mo
     with pytest.raises(OutcomeUnknown):
         error.resolve(timeout=8)
     assert sent(mock, "fetch_orders") > 0
+
+
+def test_an_order_that_was_to_be_canceled_and_shows_up_later_is_canceled_in_the_background(client, mock):
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    refused = mock.faults.add("status", on="cancel_order", at="before_accept", status=503, times=None)
+    error = unknown(client)
+    with pytest.raises(OutcomeUnknown):
+        client.cancel_order(error.client_order_id, timeout=2)
+    assert mock.ledger.order(error.client_order_id).status == "new"
+    refused.remove()
+    blind.remove()
+    assert is_canceled(client, client.orders.get(error.client_order_id))
+    assert mock.ledger.order(error.client_order_id).status == "canceled"
