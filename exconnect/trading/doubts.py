@@ -94,12 +94,10 @@ class ReadLag:
             self._alarmed_at = self._env.now()
 
     def seen(self, seconds: float) -> None:
-        """It is to be seen now, after so many seconds."""
-        self.not_seen(seconds)
-        if seconds <= _PROMPT_S * self._env.caution:
-            self._prompt += 1
-            if self._prompt >= _PROMPT:
-                self._alarmed_at = None
+        """It is to be seen now, and so many seconds ago it was not; how soon it could have been, nobody asked."""
+        self._prompt = self._prompt + 1 if seconds <= _PROMPT_S * self._env.caution else 0
+        if self._prompt >= _PROMPT:
+            self._alarmed_at = None
 
 
 class Doubts:

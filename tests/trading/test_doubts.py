@@ -162,10 +162,11 @@ def test_an_alarm_ends_when_there_was_nothing_to_measure(env, doubts):
 
 
 def test_the_margin_grows_with_the_longest_lag_that_was_seen(env, intents, doubts):
-    doubts.lag.seen(4.0)
+    doubts.lag.not_seen(4.0)
+    doubts.lag.seen(70.0)  # it was asked for late
     assert doubts.lag.margin_s == 60.0
-    doubts.lag.seen(50.0)
-    doubts.lag.seen(30.0)
+    doubts.lag.not_seen(50.0)
+    doubts.lag.not_seen(30.0)
     assert doubts.lag.margin_s == 150.0
     assert ReadLag(env, intents).margin_s == 150.0  # it is remembered with the intents
     case = doubts.case(order())
