@@ -246,6 +246,7 @@ class Journal:
                     "UPDATE intent SET snapshot = ?, is_done = 2 WHERE client_order_id = ?", (_packed(order), name)
                 )
                 db.execute("DELETE FROM attempt WHERE client_order_id = ?", (name,))
+            db.execute("DELETE FROM grave WHERE since_ms < ?", (self._env.wall_ms() - _GRAVE_DAYS * _DAY_MS,))
         return len(rows)
 
     @staticmethod

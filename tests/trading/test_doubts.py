@@ -309,3 +309,5 @@ def test_after_a_week_nobody_watches_any_more(env, tmp_path):
     assert len(journal.buried()) == 1
     env.at = 7.1 * DAY_S
     assert journal.buried() == []
+    journal.prune()
+    assert journal.connection().execute("SELECT COUNT(*) FROM grave").fetchone() == (0,)
