@@ -112,11 +112,11 @@ def _pauses(desk: Desk) -> Iterator[float]:
 
 
 def _look_at_open(desk: Desk, deadline: Deadline) -> None:
-    try:
+    with suppress(ExconnectError):  # then one by one
         for order in desk.open_orders(None, deadline):
-            desk.orders.apply(order)
-    except ExconnectError:
-        return  # then one by one
+            known = desk.orders.get(order.client_order_id)
+            if known is not None:
+                desk.orders.apply(replace(order, symbol=known.symbol))  # its instrument may not be loaded yet
 
 
 def look(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:

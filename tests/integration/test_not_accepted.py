@@ -2,11 +2,21 @@
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event
 
 import pytest
 
-from exconnect import Client, OrderNotFound, OrderStatus, OutcomeUnknown, TransportError, ZombieOrder
+from exconnect import (
+    Client,
+    OrderNotFound,
+    OrderStatus,
+    OutcomeUnknown,
+    PlaceOrder,
+    Source,
+    TransportError,
+    ZombieOrder,
+)
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 
@@ -281,3 +291,21 @@ def test_an_order_that_was_to_be_canceled_and_shows_up_later_is_canceled_in_the_
     blind.remove()
     assert is_canceled(client, client.orders.get(error.client_order_id))
     assert mock.ledger.order(error.client_order_id).status == "canceled"
+
+
+def test_many_orders_without_an_answer_are_looked_for_at_once(client, mock, other):
+    names = [f"mine-{number}" for number in range(25)]
+    intents = client._open().account.intents
+    for number, name in enumerate(names):
+        price = str(50_000 + number)
+        order = other.place_order(*BUY, price=price, client_order_id=name)
+        mine = replace(order, status=OrderStatus.UNKNOWN, source=Source.LOCAL, order_id=None)
+        intents.intend(mine, PlaceOrder(*BUY, price=price))
+        intents.record(mine)
+    client.close()
+    asked = sent(mock, "fetch_order")
+    with Client(mock.exchange, environment=mock) as later:
+        found = later.recover(timeout=40)
+    assert {order.client_order_id for order in found} == set(names)
+    assert {(order.status, order.symbol) for order in found} == {(OrderStatus.NEW, "BTC/USDT")}
+    assert sent(mock, "fetch_order") == asked
