@@ -94,6 +94,7 @@ TRIED = {  # how a row begins → the file and the name of a test
     "it is filled before the cancel": (ORDERS, "test_cancel_too_late_is_no_error"),
     "the cancel overtakes": (HAPPENS, "test_a_cancel_that_overtakes_its_order"),
     "the order never arrives": (PROOF, "test_canceling_what_never_arrived"),
+    "no cancel is answered": (PROOF, "test_a_cancel_without_an_answer_goes_on_in_the_background"),
     "the exchange has no such order": (ORDERS, "test_cancel_of_an_order_that_never_was"),
     "the journal cannot be written, trading": (
         JOURNAL,

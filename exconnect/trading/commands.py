@@ -59,12 +59,15 @@ _UNCLEAR = {
     "amend_order": (
         "whether order {id} was changed is unknown. fetch_order() shows how it is; amending it again is safe"
     ),
-    "cancel_order": "order {id} may still be open, or not be there yet. Canceling it again is safe",
+    "cancel_order": (
+        "order {id} may still be open. While this client is open the canceling goes on in the background; canceling it "
+        "again is safe"
+    ),
 }
 _NOT_YET = (
     "the exchange knows no open order {id}, but what became of its place is unknown too, and it may still arrive or be "
-    "filled and not shown yet. If it turns out to be open while this client is, it is canceled in the background. "
-    "Canceling it again is safe"
+    "filled and not shown yet. If it turns out to be open while this client is, it is canceled in the background; "
+    "canceling it again is safe"
 )
 _ACKNOWLEDGED_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # between looks for what was acknowledged and is to happen soon
 _HEARD_S = 0.25  # in which a live stream tells what became of what was acknowledged
@@ -153,6 +156,7 @@ class Commands:
         self._balances = balances
         self._recall = recall
         self._is_recovered = False
+        self._behind: set[str] = set()  # orders that are being canceled in the background
 
     # ------------------------------------------------------------ place
 
@@ -485,24 +489,29 @@ class Commands:
                 return known
             if deadline.left <= 0:
                 order = known or canceling.order(self._desk.exchange)
-                if order.status is OrderStatus.UNKNOWN and known is not None:
+                if known is not None:
                     self._resolver.refuse(order, self.cancel_behind)
                 raise self._unknown(order, instrument, "cancel_order", words)
             self._desk.env.sleep(min(next(pauses), deadline.left))
 
     def cancel_behind(self, order: Order) -> None:
         """Cancel it in the background, until it is done: nobody waits for that."""
+        name = order.client_order_id
 
         def cancel() -> None:
             try:
                 self.cancel(CancelOrder(order), _BEHIND_S)
-            except (ClientClosed, OrderNotFound):
-                return
+            except (ClientClosed, OrderNotFound, OutcomeUnknown):
+                pass  # after the last of these the resolver has it
             except ExconnectError as error:
-                log.warning("order %s could not be canceled, trying again: %s", order.client_order_id, error)
+                log.warning("order %s could not be canceled, trying again: %s", name, error)
                 self._resolver.later(cancel, _AGAIN_S)
+                return
+            self._behind.discard(name)
 
-        self._resolver.later(cancel)
+        if name not in self._behind:
+            self._behind.add(name)
+            self._resolver.later(cancel)
 
     def _target(self, cancel: CancelOrder) -> tuple[str, str, Order | None]:
         """What shall be canceled: client order id, symbol, and what is known here or in the journal."""

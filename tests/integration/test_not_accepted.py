@@ -1,5 +1,6 @@
 """Orders that never reached the exchange: what must be known before they are called so, and what comes of it."""
 
+import gc
 import queue
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -158,7 +159,7 @@ def test_an_order_that_nothing_shows_is_not_left_open(client, mock, monkeypatch)
 def test_canceling_what_never_arrived(client, mock):
     lose_the_request(mock)
     error = unknown(client)
-    with pytest.raises(OutcomeUnknown, match="Canceling it again is safe") as caught:
+    with pytest.raises(OutcomeUnknown, match="canceling it again is safe") as caught:
         client.cancel_order(error.client_order_id, timeout=0.2)
     assert "do not send" not in caught.value.message
     assert "knows no open order" in caught.value.message
@@ -293,19 +294,34 @@ def test_an_order_that_was_to_be_canceled_and_shows_up_later_is_canceled_in_the_
     assert mock.ledger.order(error.client_order_id).status == "canceled"
 
 
-def test_many_orders_without_an_answer_are_looked_for_at_once(client, mock, other):
+def test_many_orders_without_an_answer_are_looked_for_at_once(client, mock):
     names = [f"mine-{number}" for number in range(25)]
     intents = client._open().account.intents
-    for number, name in enumerate(names):
-        price = str(50_000 + number)
-        order = other.place_order(*BUY, price=price, client_order_id=name)
-        mine = replace(order, status=OrderStatus.UNKNOWN, source=Source.LOCAL, order_id=None)
-        intents.intend(mine, PlaceOrder(*BUY, price=price))
-        intents.record(mine)
+    with Client(mock.exchange, environment=mock, account="other", journal=None) as other:
+        for number, name in enumerate(names):
+            price = str(50_000 + number)
+            order = other.place_order(*BUY, price=price, client_order_id=name)
+            mine = replace(order, status=OrderStatus.UNKNOWN, source=Source.LOCAL, order_id=None)
+            intents.intend(mine, PlaceOrder(*BUY, price=price))
+            intents.record(mine)
     client.close()
+    gc.collect()  # what the two shared is gone with them
     asked = sent(mock, "fetch_order")
     with Client(mock.exchange, environment=mock) as later:
+        assert not later.instruments
         found = later.recover(timeout=40)
     assert {order.client_order_id for order in found} == set(names)
     assert {(order.status, order.symbol) for order in found} == {(OrderStatus.NEW, "BTC/USDT")}
     assert sent(mock, "fetch_order") == asked
+
+
+def test_a_cancel_without_an_answer_goes_on_in_the_background(client, mock):
+    order = client.orders.wait(client.place_order(*BUY, **PRICE), until="accepted", timeout=20)
+    refused = mock.faults.add("status", on="cancel_order", at="before_accept", status=503, times=None)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown, match="may still be open"):
+            client.cancel_order(order, timeout=1)
+    assert client.fetch_order(order).is_open
+    refused.remove()
+    assert is_canceled(client, order)
+    assert mock.ledger.order(order.client_order_id).status == "canceled"
