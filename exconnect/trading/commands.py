@@ -483,6 +483,8 @@ class Commands:
             except ExconnectError as error:
                 if not was_sent and not isinstance(error, OutcomeUnknown):
                     raise
+                if isinstance(error, ClientClosed):
+                    deadline = self._desk.deadline(0.0)  # no answer will come any more
             was_sent = True
             known = self._desk.orders.get(client_order_id) or found or known
             if found is not None and known is not None and known.is_done:

@@ -152,7 +152,7 @@ def test_an_order_that_nothing_shows_is_not_left_open(client, mock, monkeypatch)
         assert fence.wait(50)
         blind.remove()
         order = resolving.result()
-    assert order.status is OrderStatus.CANCELED
+    assert is_canceled(client, order)
     assert mock.ledger.order(order.client_order_id).status == "canceled"
 
 
