@@ -1,0 +1,102 @@
+"""The judge sees: each core rule is switched off once, and then some seed fails, in the way that the rule prevents."""
+
+from dataclasses import replace
+
+import pytest
+
+from exconnect.model.enums import OrderStatus, Source
+from exconnect.protocol.call import Replay
+from schedule import play
+from timeline import dismiss_workers
+
+SEEDS = 150
+
+
+@pytest.fixture(autouse=True)
+def no_worker_waits():
+    yield
+    dismiss_workers()
+
+
+def believe_absence_at_once(monkeypatch):
+    """No margin after expiry, no second and third look, no fence: not found is final."""
+    monkeypatch.setattr("exconnect.trading.doubts.Doubts.is_past_margin", lambda *_: True)
+    monkeypatch.setattr("exconnect.trading.doubts.Doubts.is_ripe", lambda *_: True)
+    monkeypatch.setattr("exconnect.trading.doubts.Doubts.was_followed", lambda *_: True)
+
+
+def write_no_attempt(monkeypatch):
+    """W1: nothing is written down before it is sent."""
+    monkeypatch.setattr("exconnect.trading.journal.Journal.attempt", lambda *_: None)
+
+
+def believe_the_last(monkeypatch):
+    """Orders are overwritten, not joined."""
+    monkeypatch.setattr("exconnect.trading.orders.merge", lambda _, news: news)
+
+
+def send_again(monkeypatch):
+    """A place without an answer is repeated, as a read is."""
+    from exconnect.resilience.retry import decide
+
+    def eagerly(replay, kind, attempt):
+        return decide(Replay.SAFE if replay is Replay.NEVER else replay, kind, attempt)
+
+    monkeypatch.setattr("exconnect.gateway.decide", eagerly)
+
+
+def believe_a_cancel(monkeypatch):
+    """An order that a cancel does not find is taken for canceled, though its place may still be on its way."""
+
+    def believing(commands, _, known, *__):
+        gone = replace(known, status=OrderStatus.CANCELED, source=Source.REST)
+        return commands._desk.orders.apply(gone)
+
+    original = "exconnect.trading.commands.Commands._after_not_found"
+    from exconnect.trading.commands import Commands
+
+    find_out = Commands._after_not_found
+
+    def choosing(commands, name, known, *more):
+        is_open = known is not None and known.status is OrderStatus.UNKNOWN
+        return (believing if is_open else find_out)(commands, name, known, *more)
+
+    monkeypatch.setattr(original, choosing)
+
+
+def call_it_failed(monkeypatch):
+    """No answer means that it failed: what most connectors do."""
+    monkeypatch.setattr(
+        "exconnect.trading.commands.as_unknown", lambda order: replace(order, status=OrderStatus.NEVER_SENT)
+    )
+
+
+def send_though_taken_for_dead(monkeypatch):
+    """An attempt does not ask whether its process was taken for dead, and its order handed over."""
+    from exconnect.trading import journal
+
+    unfenced = journal._ATTEMPT.replace("AND is_done = 0", "").replace("AND epoch = :epoch", "")
+    unfenced = unfenced.replace("AND retired_ms IS NULL", "")
+    assert unfenced != journal._ATTEMPT
+    monkeypatch.setattr(journal, "_ATTEMPT", unfenced)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "exchange", "kinds", "seen"),
+    [
+        (believe_absence_at_once, "binance", ["late"], "lost"),
+        (write_no_attempt, "bybit", ["unanswered"], "violations"),
+        (believe_the_last, "binance", ["unanswered", "slow"], "regressed"),
+        (send_again, "binance", ["unanswered"], "duplicated"),
+        (believe_a_cancel, "binance", ["late"], "lost"),
+        (call_it_failed, "bybit", ["unanswered"], "lost"),
+        (send_though_taken_for_dead, "binance", ["slow"], "lost"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_some_seed_fails_without(mutate, exchange, kinds, seen, monkeypatch, tmp_path):
+    mutate(monkeypatch)
+    for seed in range(1, SEEDS):
+        if getattr(play(seed, exchange, tmp_path, kinds), seen):
+            return
+    pytest.fail(f"{SEEDS} seeds, and nothing was seen")
