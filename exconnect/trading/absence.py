@@ -81,14 +81,17 @@ def _of_order(desk: Desk, order: Order, row: Order) -> _Is:
     renames = desk.doubts.absence is not None and desk.doubts.absence.renames
     if not renames or row.status is not OrderStatus.CANCELED:
         return _Is.ANOTHER
-    name = None if row.order_id is None else desk.orders.name_of(order.symbol, row.order_id)
-    if name is not None and name != order.client_order_id:
-        return _Is.ANOTHER
-    if desk.doubts.is_wish(row.client_order_id):
-        return _Is.ANOTHER  # of a process that is gone: a cancel gives no order the name of another one of ours
+    if _is_somebody_elses(desk, order, row.order_id) or desk.doubts.is_wish(row.client_order_id):
+        return _Is.ANOTHER  # also of a process that is gone: a cancel gives no order the name of another one of ours
     terms = ("side", "type", "quantity", "price", "stop_price")
     same = all(getattr(row, term) == getattr(order, term) for term in terms if getattr(order, term) is not None)
     return _Is.OPEN if same else _Is.ANOTHER
+
+
+def _is_somebody_elses(desk: Desk, order: Order, order_id: str | None) -> bool:
+    """Whether the number belongs to another wish. A name that nobody here gave may be this one's, given by a cancel."""
+    name = None if order_id is None else desk.orders.name_of(order.symbol, order_id)
+    return name is not None and name != order.client_order_id and desk.doubts.is_wish(name)
 
 
 def _of_fill(desk: Desk, order: Order, fill: Fill, instrument: Instrument, deadline: Deadline) -> _Is:
@@ -97,7 +100,7 @@ def _of_fill(desk: Desk, order: Order, fill: Fill, instrument: Instrument, deadl
         return _Is.THE_ORDER
     if fill.side is not order.side or (order.quantity is not None and fill.quantity > order.quantity):
         return _Is.ANOTHER
-    if fill.client_order_id or desk.orders.name_of(order.symbol, fill.order_id) is not None:
+    if fill.client_order_id or _is_somebody_elses(desk, order, fill.order_id):
         return _Is.ANOTHER
     try:
         return _of_order(desk, order, desk.find(instrument, None, fill.order_id, deadline))

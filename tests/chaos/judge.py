@@ -131,6 +131,8 @@ class Judge:
         store = trader.venue.account.orders
         known = dict(kept)
         for order in store.history(None, store.MOST):
+            if order.client_order_id not in kept and self._has_other_name(order):
+                continue
             recorded = kept.get(order.client_order_id)
             # What another process has found out is in the journal; here nobody may have asked for it since.
             if order.is_definite or recorded is None or not recorded.is_definite:
@@ -150,6 +152,11 @@ class Judge:
         for name, (order, sent) in sorted(self._ends.items()):
             self._check_end(order, sent, real.get(name, []))
         self._check_exchange()
+
+    def _has_other_name(self, order):
+        """Whether it is one of ours under the name that a cancel of all has given it."""
+        real = self._engine.orders.get(int(order.order_id or 0))
+        return real is not None and order.client_order_id == real.client_id != real.placed_id
 
     def _verdict(self, order, real, name):
         out = self._out
@@ -205,7 +212,7 @@ class Judge:
 
     def _check_end(self, order, sent, real):
         """The end that a user was told is the end that it came to, unless it was sent again after that."""
-        if not real or self._sent[order.client_order_id] > sent:
+        if not real or self._sent[order.client_order_id] > sent or self._has_other_name(order):
             return
         if order.status in _DENIED:
             if real[0].status != "rejected":
