@@ -15,11 +15,13 @@ UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network
 .DEFAULT_GOAL := help
 SEEDS ?= 200
 START ?= 1
+KILLS ?= 20
+STOPS ?= 5
 
-.PHONY: help demo test test-all chaos cov check format lint types imports docs dist bench interop faults examples clean
+.PHONY: help demo test test-all chaos chaos-kill cov check format lint types imports docs dist bench interop faults examples clean
 
 help: ## what can be asked for
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `run` is what a user installs, `dev` what a contributor needs on top: `make demo` does not wait for Sphinx.
 $(VENV)/.run: pyproject.toml
@@ -44,6 +46,9 @@ test-all: $(VENV)/.dev ## the unit tests on every newer interpreter that this ma
 
 chaos: $(VENV)/.run ## SEEDS=n START=k [EXCHANGE=binance]: orders under seeded faults; no lie, no double, no loss
 	@$(BIN)/python tests/chaos/run.py --jobs $(JOBS) $(SEEDS) $(START) $(EXCHANGE)
+
+chaos-kill: $(VENV)/.run ## KILLS=n STOPS=m [EXCHANGE=binance]: processes killed with -9, stopped and taken over
+	@$(BIN)/python tests/chaos/kill.py $(KILLS) $(STOPS) $(START) $(EXCHANGE)
 
 cov: $(VENV)/.dev ## all tests, with the coverage gate
 	@rm -f .coverage .coverage.*

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-FRESH = 20
+FRESH = 15
 
 
 def run(*arguments):

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from schedule import play
+from timeline import dismiss_workers
 
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.protocol.call import Replay
-from schedule import play
-from timeline import dismiss_workers
 
 SEEDS = 150
 
@@ -82,7 +82,7 @@ def send_though_taken_for_dead(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("mutate", "exchange", "kinds", "seen"),
+    "mutate, exchange, kinds, seen",
     [
         (believe_absence_at_once, "binance", ["late"], "lost"),
         (write_no_attempt, "bybit", ["unanswered"], "violations"),
