@@ -141,7 +141,6 @@ class Market:
         self.faults = Faults(lambda fault: self.core.on_fault(fault, self.now_ms()))
         self.core = EXCHANGES[exchange](Setup(SYMBOLS, BALANCES, seed, 0.0, self.now_ms()), self.faults, None)
         self.is_flapping = False
-        self.has_lagged = False
         self._look = self.core.world.view
         self.core.world.view = self._view
 
@@ -158,7 +157,6 @@ class Market:
     def lag(self, operation, seconds):
         """From now on, for a while, reads of that kind show what is true now."""
         self.advance()
-        self.has_lagged = True
         self.faults.add("lag", on=operation, seconds=min(seconds, LONGEST_LAG_S), times=None)
 
     def _view(self, operation, now_ms):

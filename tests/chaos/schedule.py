@@ -24,8 +24,9 @@ from exconnect.venue import parts
 SYMBOL = "BTC/USDT"
 ENDPOINTS = Endpoints("https://chaos.example", "wss://chaos.example", "wss://chaos.example")
 STORY_S = 60.0  # virtual seconds that users get, at most
-RESOLVED_WITHIN_S = 120.0 + 60.0  # after the last fault, the margin of a proof of absence included
-DISTRUSTED_S = 600.0  # so much longer where reads have lagged: then the client believes no absence for a while
+RESOLVED_WITHIN_S = 120.0  # after the last fault, and the margin of a proof of absence
+DISTRUSTED_S = 600.0  # so much longer after reads that lagged: then the client believes no absence for a while
+DISTRUSTED_MARGIN_S = 60.0
 STRAGGLERS_S = 30.0  # after so long nothing of before is on its way any more
 OPERATIONS = {
     "place": 10,
@@ -189,10 +190,10 @@ class Stage:
 
     def _settle(self, trader):
         client, timeline = trader.client, self.timeline
-        until = timeline.now + RESOLVED_WITHIN_S + (DISTRUSTED_S if self.market.has_lagged else 0.0)
+        until = timeline.now + RESOLVED_WITHIN_S
         client.resume()
         self.asked(lambda: client.recover(timeout=5))
-        while client.orders.unresolved() and timeline.now < until:
+        while self._is_waited_for(client) and timeline.now < until + self._distrust(trader):
             timeline.sleep(2.0)
         timeline.sleep(STRAGGLERS_S)
         for order in client.orders.open():
@@ -202,6 +203,17 @@ class Stage:
         for other in self.traders:
             if not other.process.is_dead:
                 other.client.close()
+
+    @staticmethod
+    def _is_waited_for(client):
+        """Whether an order is being sent, or is without an answer."""
+        return any(order.status in ("unknown", "pending_new") for order in client.orders.open())
+
+    @staticmethod
+    def _distrust(trader):
+        """Seconds by which reads that have lagged lengthen the promise: while they alarm, no absence is believed."""
+        lag = trader.venue.desk.doubts.lag
+        return lag.margin_s + (DISTRUSTED_S if lag.margin_s > DISTRUSTED_MARGIN_S else 0.0)
 
     def asked(self, question):
         """The answer, as soon as it is given: a breaker may still be open, an exchange that banned us shut."""
@@ -238,6 +250,7 @@ class Story:
         self.timeline = stage.timeline
         self.known = []  # client order ids that somebody may refer to
         self.errors = []
+        self.has_heir = False
         self.wishes = []  # arguments of places that may be asked for again
         operations = list(OPERATIONS)
         chosen = [name for name in operations if self.random.random() < 0.6] or operations
@@ -256,11 +269,16 @@ class Story:
             ]
             until = self.timeline.now + STORY_S
             for user in users:
-                user.join(max(until - self.timeline.now, 0.0))
+                while user.is_alive() and self.timeline.now < until and not self._is_inherited(trader):
+                    user.join(min(1.0 if self.has_heir else STORY_S, until - self.timeline.now))
             if not self.todo and not trader.process.is_stopped:
                 return
             self.timeline.sleep(self.random.uniform(0.0, 3.0))
             self._succeed()
+
+    def _is_inherited(self, trader):
+        """Whether somebody takes this process for dead, which only sleeps."""
+        return self.has_heir and trader.process.is_stopped
 
     def _befall(self):
         """What happens by itself: other people, reads that lag, processes that die or stop."""
@@ -278,7 +296,7 @@ class Story:
         if draw.random() < 0.35:
             self.stage.doom = draw.randint(1, 60)
         if draw.random() < 0.15:
-            stopped = draw.uniform(0.5, 30.0)
+            stopped, self.has_heir = draw.uniform(0.5, 30.0), draw.random() < 0.5
             after(draw.uniform(0.0, 10.0), lambda: self._stop(stopped))
         if draw.random() < 0.1:
             step = draw.choice((-40_000, 5_000, 3_600_000))

@@ -71,16 +71,6 @@ def call_it_failed(monkeypatch):
     )
 
 
-def send_though_taken_for_dead(monkeypatch):
-    """An attempt does not ask whether its process was taken for dead, and its order handed over."""
-    from exconnect.trading import journal
-
-    unfenced = journal._ATTEMPT.replace("AND is_done = 0", "").replace("AND epoch = :epoch", "")
-    unfenced = unfenced.replace("AND retired_ms IS NULL", "")
-    assert unfenced != journal._ATTEMPT
-    monkeypatch.setattr(journal, "_ATTEMPT", unfenced)
-
-
 @pytest.mark.parametrize(
     "mutate, exchange, kinds, seen",
     [
@@ -90,7 +80,6 @@ def send_though_taken_for_dead(monkeypatch):
         (send_again, "binance", ["unanswered"], "duplicated"),
         (believe_a_cancel, "binance", ["late"], "lost"),
         (call_it_failed, "bybit", ["unanswered"], "lost"),
-        (send_though_taken_for_dead, "binance", ["slow"], "lost"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
