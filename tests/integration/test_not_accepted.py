@@ -229,7 +229,7 @@ def test_what_recover_has_no_time_to_find_out_is_found_out_afterwards(client, mo
     found = Event()
     with Client(mock.exchange, environment=mock) as later:
         assert [order.status for order in later.recover(timeout=0.3)] == [OrderStatus.UNKNOWN]
-        later.orders.on_change(lambda order: found.set() if order.status is OrderStatus.NEW else None)
+        later._desk().orders.listen(lambda order: found.set() if order.status is OrderStatus.NEW else None)
         blind.remove()
         down.remove()
         assert found.wait(60)
