@@ -259,6 +259,15 @@ class Book:
         return self.asks if choose(Side, side, "side") is Side.BUY else self.bids
 
 
+class _Draft:
+    """A `Book` in the making: the same slots, still to be filled."""
+
+    __slots__ = tuple(entry.name for entry in fields(Book))
+
+
+_STREAM = Source.STREAM
+
+
 def streamed(
     exchange: str,
     symbol: str,
@@ -270,26 +279,16 @@ def streamed(
     received_at: datetime | None,
 ) -> Book:
     """A `Book` of a stream, without what the constructor of a frozen class costs: this is done for every update."""
-    book: Book = _new(Book)
-    _put_exchange(book, exchange)
-    _put_symbol(book, symbol)
-    _put_bids(book, sides[0])
-    _put_asks(book, sides[1])
-    _put_sequence(book, sequence)
-    _put_is_valid(book, is_valid)
-    _put_source(book, _STREAM)
-    _put_time(book, time)
-    _put_received_at(book, received_at)
-    _put_raw(book, None)
-    return book
-
-
-_new: Any = object.__new__
-_STREAM = Source.STREAM
-_put_exchange, _put_symbol, _put_bids, _put_asks, _put_sequence, *_more = [
-    Book.__dict__[entry.name].__set__ for entry in fields(Book)
-]
-_put_is_valid, _put_source, _put_time, _put_received_at, _put_raw = _more
+    book: Any = _Draft()
+    book.exchange, book.symbol = exchange, symbol
+    book.bids, book.asks = sides
+    book.sequence = sequence
+    book.is_valid = is_valid
+    book.source = _STREAM
+    book.time, book.received_at = time, received_at
+    book.raw = None
+    book.__class__ = Book
+    return book  # type: ignore[no-any-return]
 
 
 def vwap(levels: Sequence[Level], quantity: Decimal) -> Decimal | None:
