@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from points import watched
 
-from exconnect import Client, ExconnectError, PlaceOrder
+from exconnect import Client, ExconnectError, JournalUnavailable, PlaceOrder
 from exconnect.environment import Environment
 from exconnect.runtime import process
 from exconnect.transport.http import Http
@@ -75,6 +75,16 @@ def act(client, draw):
         client.amend_order(draw.choice(mine), price=str(draw.choice((58_000, 58_500))), timeout=2.0)
 
 
+def recover(client):
+    """What was found; somebody who was stopped in the middle of a commit may hold the journal until he goes on."""
+    for _ in range(10):
+        try:
+            return client.recover(timeout=30.0)
+        except JournalUnavailable:
+            time.sleep(0.1)
+    return client.recover(timeout=30.0)
+
+
 def live(wanted, told):
     """A whole life: it says what it has recovered and how long that took, then that it trades."""
     os.environ.update(wanted["variables"])
@@ -86,7 +96,7 @@ def live(wanted, told):
     wrap(http.client.HTTPConnection, "getresponse", "after the last byte", None, doom)
     with watched(lambda _, label: doom.reached(label)), Client(wanted["exchange"]) as client:
         begun = time.monotonic()
-        found = client.recover(timeout=30.0)
+        found = recover(client)
         unresolved = [order.client_order_id for order in client.orders.unresolved()]
         told.send((len(found), unresolved, time.monotonic() - begun))
         until = time.monotonic() + wanted["seconds"]
