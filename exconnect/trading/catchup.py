@@ -169,19 +169,11 @@ class AccountRecords:
         """Open orders, and what became of those that were thought open and are not among them."""
         desk = self._desk
         found = desk.open_orders(None, desk.deadline(_brief(deadline)))
-        strange = {order.symbol for order in found if order.symbol not in desk.instruments}
-        if strange:
-            self._learn(strange, deadline)
-            found = [replace(order, symbol=self._name(order.symbol)) for order in found]
         seen = {desk.orders.apply(order).client_order_id for order in found}
         for order in desk.orders.open():
             # One that is still being sent has a thread that waits for its answer.
             if order.client_order_id not in seen and order.status is not OrderStatus.PENDING_NEW:
                 self._look_at(order, deadline)
-
-    def _name(self, exchange_symbol: str) -> str:
-        known = self.lookup(exchange_symbol)
-        return exchange_symbol if known is None else known.symbol
 
     def _look_at(self, order: Order, deadline: Deadline) -> None:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from exconnect.errors import InvalidArgument, OrderNotFound
+from exconnect.errors import InvalidArgument, OrderNotFound, UnknownSymbol
 from exconnect.model.order import Order, OrderRef, client_id_of
 from exconnect.protocol.pages import Page, Where, mark_order, whole
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+log = logging.getLogger("exconnect.orders")
+
 
 class Desk(Struct, frozen=True):
     """An account's place of work: the exchange's calls, the road out, and the stores."""
@@ -36,6 +39,7 @@ class Desk(Struct, frozen=True):
     orders: OrderStore
     doubts: Doubts
     instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
+    listing: Callable[[tuple[str, ...], float], object]  # loads by the exchange's symbols
 
     def call(self, call: Call[T], timeout: float) -> T:
         """One call through the gateway."""
@@ -62,13 +66,35 @@ class Desk(Struct, frozen=True):
             where = page.next
 
     def open_orders(self, instrument: Instrument | None, deadline: Deadline) -> list[Order]:
-        """Every open order of an instrument or of the account, oldest first."""
+        """Every open order of an instrument or of the account, oldest first; what it is in is loaded if need be."""
+        strange: set[str] = set()
+
+        def lookup(exchange_symbol: str) -> Instrument | None:
+            known = self.instruments.lookup(exchange_symbol)
+            if known is None:
+                strange.add(exchange_symbol)
+            return known
 
         def ask(where: Where) -> Page[Order]:
-            call = self.rest.fetch_open_orders(instrument, self.instruments.lookup, where or None)
+            call = self.rest.fetch_open_orders(instrument, lookup, where or None)
             return self.call(call, max(deadline.left, 0.001))
 
-        return whole(ask, {}, mark_order).items
+        found = whole(ask, {}, mark_order).items
+        if not strange:
+            return found
+        for name in sorted(strange):
+            self._learn(name, deadline)
+        return [replace(order, symbol=self._symbol(order.symbol)) for order in found]
+
+    def _learn(self, exchange_symbol: str, deadline: Deadline) -> None:
+        try:
+            self.listing((exchange_symbol,), max(deadline.left, 0.001))
+        except UnknownSymbol:
+            log.warning("the exchange tells of %s and does not list it", exchange_symbol)
+
+    def _symbol(self, name: str) -> str:
+        known = self.instruments.lookup(name)
+        return name if known is None else known.symbol
 
     def ask_time(self, deadline: Deadline) -> None:
         """Hear from the exchange what time it is: only its own word says whether an order has expired."""

@@ -261,6 +261,7 @@ class Venue:
             orders=self.account.orders,
             doubts=self.account.doubts,
             instrument=self.instrument,
+            listing=self.listing,
         )
 
     @cached_property

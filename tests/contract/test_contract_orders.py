@@ -264,6 +264,27 @@ def test_cancel_all_leaves_nothing(client, mock):
     assert client.cancel_all_orders() == []
 
 
+@pytest.fixture
+def newcomer(mock):
+    """A client that knows no instrument yet: by another name of the address it shares nothing with the others."""
+    address = mock.url.replace("127.0.0.1", "localhost")
+    with Client(mock.exchange, environment=address, credentials=mock.credentials(), journal=None) as made:
+        yield made
+
+
+def test_orders_of_other_programs_are_found(client, newcomer):
+    placed = {rest(client).client_order_id: BTC, rest(client, "2900", "0.1", ETH).client_order_id: ETH}
+    assert {order.client_order_id: order.symbol for order in newcomer.fetch_open_orders()} == placed
+
+
+def test_a_script_that_only_cancels_all(client, newcomer, mock):
+    placed = {rest(client).client_order_id, rest(client, "2900", "0.1", ETH).client_order_id}
+    canceled = newcomer.cancel_all_orders()
+    assert {order.client_order_id for order in canceled} == placed
+    assert {order.symbol for order in newcomer.orders.history()} == {BTC, ETH}
+    assert open_ids(mock) == set()
+
+
 def test_cancel_all_learns_what_has_ended_unseen(client, mock):
     filled, kept = client.place_order(BTC, "buy", "0.01", price="60006"), rest(client)
     resting = rest(client, "59994.01", "1")
