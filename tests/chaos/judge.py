@@ -193,11 +193,11 @@ class Judge:
         return is_renamed and terms == (real.side, decimal(real.quantity), decimal(real.price))
 
     def _check_replay(self, order, kept):
-        """What a user was shown is in the journal; another process may have known more."""
+        """An end that a user was shown is in the journal. What is open is asked for again by whoever reads it."""
         if kept is None:
             if order.status is not OrderStatus.NEVER_SENT:
                 self._out.violations.append(f"{_said(order)} is in no journal")
-        elif RANKS[kept.status] < RANKS[order.status] or kept.filled_quantity < order.filled_quantity:
+        elif order.is_done and (not kept.is_done or kept.filled_quantity < order.filled_quantity):
             self._out.violations.append(f"{_said(order)}, the journal says {kept.status} {kept.filled_quantity}")
 
     def _check_fills(self, trader, order, real):
