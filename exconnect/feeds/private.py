@@ -135,6 +135,7 @@ class PrivateFeed(Connection):
         self._handouts = handouts
         self._symbols = symbols
         self._since_ms: int | None = None  # exchange time from which on everything is handed out
+        self._began_by_ms = 0  # exchange time at which it had begun for certain
         self._walked_ms: int | None = None  # up to here nothing is missing but what reads did not show yet
         self._lost_at: datetime | None = None
         self._held: list[OrderChanged | BalancesChanged] | None = []  # None: nothing is held back
@@ -390,7 +391,9 @@ class PrivateFeed(Connection):
 
     def _start_ms(self) -> int:
         if self._since_ms is None:
-            self._since_ms = self._records.earliest_ms(self._env.now() - self._began)
+            age = self._env.now() - self._began
+            self._since_ms = self._records.earliest_ms(age)
+            self._began_by_ms = 2 * (self._venue.server_now_ms() - round(age * 1000)) - self._since_ms
         return max(self._since_ms, (self._walked_ms or 0) - _OVERLAP_MS)
 
     def _not_fetched(self, generation: int, unknown: set[str], error: Exception) -> None:
@@ -414,8 +417,9 @@ class PrivateFeed(Connection):
         held, self._held = self._held or (), None
         is_first = self._walked_ms is None
         begin = self._lost_at or datetime_of(self._start_ms())
-        self._replay(standing)
-        fills = self._hand_out_fills(standing, {_place(e.fill) for e in held if isinstance(e, OrderChanged) and e.fill})
+        coming = {_place(e.fill) for e in held if isinstance(e, OrderChanged) and e.fill}
+        self._replay(standing, coming)
+        fills = self._hand_out_fills(standing, coming)
         orders = self._hand_out_orders(standing, {e.order.order_id for e in held if isinstance(e, OrderChanged)})
         if is_first:
             for balance in standing.balances:
@@ -435,15 +439,15 @@ class PrivateFeed(Connection):
         if self.status is StreamStatus.LIVE and fills + orders and not was_garbled:
             self._suspect("the account changed, and the stream did not say so")
 
-    def _replay(self, standing: Standing) -> None:
+    def _replay(self, standing: Standing, coming: set[tuple[str, str]]) -> None:
         """Hand out what dead processes may not have handled, marked so, and nothing that is older than the stream."""
         inherited, self._inherited = self._inherited, None
         known, self._known = self._known, []
-        since_ms = self._since_ms or 0
         if inherited is not None:
             self._delivered.were_handled(inherited.handled)
             for fill in standing.fills:
-                is_theirs = inherited.since_ms <= _time_ms(fill) < since_ms
+                # As near to the beginning as the clocks can be apart, it may be theirs and is called so.
+                is_theirs = inherited.since_ms <= _time_ms(fill) <= self._began_by_ms and _place(fill) not in coming
                 if is_theirs and self._delivered.fill(fill):
                     self._tell_fill(replace(fill, source=Source.REST, replayed=True))
         for fill in known:
