@@ -73,6 +73,7 @@ WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoc
 # Whether it is over seldom changes; to leave that alone spares the index.
 _SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_done = ?3 AND (is_done = 0 OR ?4)"
 _TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2 AND (is_done = 0 OR ?4)"
+_UNSENT = "UPDATE intent SET snapshot = ?1, is_done = 1 WHERE client_order_id = ?2 AND epoch = ?3 AND is_done = 0"
 _SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by the exchange
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
@@ -190,9 +191,12 @@ class Journal:
                 self._put(db, order)
         self._unwritten.pop(order.client_order_id, None)
 
-    @staticmethod
-    def _put(db: sqlite3.Connection, order: Order) -> None:
+    def _put(self, db: sqlite3.Connection, order: Order) -> None:
         rank, name = RANKS[order.status], order.client_order_id
+        if order.status is OrderStatus.NEVER_SENT:
+            # Only whose it is can know: an heir may have sent it meanwhile.
+            db.execute(_UNSENT, (_packed(order), name, self.epoch(db)))
+            return
         values = (_packed(order), name, order.is_done, rank >= _ENDED)
         if db.execute(_SNAPSHOT, values).rowcount or db.execute(_TURN, values).rowcount or rank < _SEEN:
             return

@@ -57,6 +57,8 @@ class Judge:
         self._stage.timeline.tell("heard:", _said(order), order.source)
         if before is not None:
             self._compare(before, order)
+        if order.status is OrderStatus.NEVER_SENT and trader.process.is_taken_for_dead:
+            return  # it speaks of itself: an heir may have sent it
         self.told(order)
 
     def _compare(self, before, order):

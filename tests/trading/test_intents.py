@@ -154,6 +154,18 @@ def test_an_end_that_one_process_has_seen_stays_whatever_another_one_thinks(tmp_
     assert one.orders(only_open=True) == []
 
 
+def test_who_was_taken_for_dead_does_not_call_never_sent_what_its_heir_has_sent(tmp_path, monkeypatch):
+    sleeper, heir = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    sleeper.intend(order(), WISH)
+    monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
+    heir.take_over()
+    assert heir.intend(order(), WISH) is None
+    heir.attempt("a", attempt())
+    heir.record(order(status=OrderStatus.NEW))
+    sleeper.record(order(status=OrderStatus.NEVER_SENT))
+    assert heir.get("a").status is OrderStatus.NEW
+
+
 def test_what_was_thought_never_to_have_arrived_may_turn_up(journal):
     journal.intend(order(), WISH)
     journal.record(order(status=OrderStatus.NOT_ACCEPTED))
