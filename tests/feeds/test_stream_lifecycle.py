@@ -479,7 +479,7 @@ def test_the_interpreter_ends_at_once_and_quietly(server, ending):
         server.until(lambda: bool(server.topics), 20)
         begin = time.monotonic()
         _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 4.0
+    assert time.monotonic() - begin < 20.0  # a thread that is not a daemon would never end
     assert process.returncode == expected
     if noise:
         assert errors.strip().endswith(noise)
