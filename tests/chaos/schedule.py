@@ -235,6 +235,7 @@ def play(seed, exchange, folder, kinds=None, told=None):
             Story(stage).run()
             stage.calm()
         stage.judge.close()
+        stage.outcome.happened = stage.weather.happened
     finally:
         for file in folder.glob(f"{stage.journal.name}*"):
             file.unlink()
