@@ -147,9 +147,9 @@ class Batches:
         answers: dict[int, Answer] = {}
         for start in range(0, len(some), batch.BATCH):
             chunk = some[start : start + batch.BATCH]
-            if len(chunk) == 1:
-                break  # it goes alone
-            outcomes = self._outcomes(make(batch, chunk), len(chunk), operation, self._own(deadline))
+            if len(chunk) == 1 or deadline.left <= 0:
+                break  # each goes alone
+            outcomes = self._outcomes(make(batch, chunk), len(chunk), operation, deadline)
             for wish, outcome in zip(chunk, outcomes, strict=True):
                 if isinstance(outcome, Failure) and outcome.kind is FailureKind.LIMIT:
                     continue  # the budget was short for it: alone it waits
