@@ -196,13 +196,18 @@ class Stage:
         while self._is_waited_for(client) and timeline.now < until + self._distrust(trader):
             timeline.sleep(2.0)
         timeline.sleep(STRAGGLERS_S)
-        for order in client.orders.open():
-            if order.status not in ("unknown", "pending_new"):
-                self.asked(lambda order=order: client.fetch_order(order, timeout=30))
+        for each in self.traders:  # what was only acknowledged is known to whoever placed it, and to nobody else
+            if not each.process.is_dead:
+                self._ask_for_open(each.client)
         self.judge.conclude(trader)
         for other in self.traders:
             if not other.process.is_dead:
                 other.client.close()
+
+    def _ask_for_open(self, client):
+        for order in client.orders.open():
+            if order.status not in ("unknown", "pending_new"):
+                self.asked(lambda order=order: client.fetch_order(order, timeout=30))
 
     @staticmethod
     def _is_waited_for(client):
