@@ -569,6 +569,18 @@ class Commands:
         """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
         deadline = self._desk.deadline(timeout)
         gone: dict[str, Order] = {}
+        try:
+            self._clear(symbol, gone, deadline)
+        except WouldExceedLimit as error:
+            if not gone:
+                raise  # nothing was sent
+            raise self._not_sure(symbol, list(gone.values()), set()) from error
+        ended = [self._ended(order, deadline) for order in gone.values()]
+        self._look_for_ended(symbol, deadline)
+        return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _clear(self, symbol: str | None, gone: dict[str, Order], deadline: Deadline) -> None:
+        """Until nothing is open on two looks; what was open or canceled is put into `gone` when a cancel has left."""
         empty_looks = 0
         while True:
             coming = self._coming(symbol, deadline)  # before the look: whoever may not open any more is in it
@@ -576,17 +588,14 @@ class Commands:
             swept = {order.symbol for order in left} | coming
             if not left and symbol is not None and not gone and not empty_looks:
                 swept.add(symbol)  # what the read does not show yet
-            gone |= {order.client_order_id: order for order in left}
-            gone |= self._sweep(swept, deadline)
+            canceled = self._sweep(swept, deadline)
+            gone |= {order.client_order_id: order for order in left} | canceled
             empty_looks = empty_looks + 1 if has_looked and not left else 0
             if empty_looks >= 2 and not coming:
-                break
+                return
             if deadline.left <= 0:
                 raise self._not_sure(symbol, left, coming)
             self._desk.env.sleep(min(_FLAT_S if coming and not left else _LOOKS_APART_S, deadline.left))
-        ended = [self._ended(order, deadline) for order in gone.values()]
-        self._look_for_ended(symbol, deadline)
-        return [order for order in ended if order.status is OrderStatus.CANCELED]
 
     def _look_for_ended(self, symbol: str | None, deadline: Deadline) -> None:
         """What was open here and nowhere else ended before: see how, as far as there is time."""
