@@ -58,8 +58,9 @@ CREATE INDEX IF NOT EXISTS open_intent ON intent (epoch) WHERE is_done = 0;
 CREATE INDEX IF NOT EXISTS whole_intent ON intent (created_ms) WHERE is_done = 1;
 """
 _INTENT = """
-INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot) SELECT ?1, ?2, ?3, ?4, ?5
-WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch = ?3 AND retired_ms IS NULL)
+INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot)
+SELECT :id, :digest, :epoch, :created, :snapshot
+WHERE EXISTS (SELECT 1 FROM epoch WHERE epoch = :epoch AND retired_ms IS NULL)
 ON CONFLICT DO NOTHING
 """
 _ATTEMPT = """
@@ -71,9 +72,18 @@ WHERE EXISTS (SELECT 1 FROM intent WHERE client_order_id = :id AND epoch = :epoc
   AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'halt')
 """
 # Whether it is over seldom changes; to leave that alone spares the index.
-_SNAPSHOT = "UPDATE intent SET snapshot = ?1 WHERE client_order_id = ?2 AND is_done = ?3 AND (is_done = 0 OR ?4)"
-_TURN = "UPDATE intent SET snapshot = ?1, is_done = ?3 WHERE client_order_id = ?2 AND (is_done = 0 OR ?4)"
-_UNSENT = "UPDATE intent SET snapshot = ?1, is_done = 1 WHERE client_order_id = ?2 AND epoch = ?3 AND is_done = 0"
+_SNAPSHOT = """
+UPDATE intent SET snapshot = :snapshot
+WHERE client_order_id = :id AND is_done = :is_done AND (is_done = 0 OR :is_certain)
+"""
+_TURN = """
+UPDATE intent SET snapshot = :snapshot, is_done = :is_done
+WHERE client_order_id = :id AND (is_done = 0 OR :is_certain)
+"""
+_UNSENT = """
+UPDATE intent SET snapshot = :snapshot, is_done = 1
+WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0
+"""
 _SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by the exchange
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
@@ -93,7 +103,7 @@ class Journal:
         self._synchronous = _SYNCHRONOUS[durability]
         self._local = threading.local()
         self._epochs: dict[int, int] = {}  # by process id
-        self._unwritten: dict[str, tuple[str, str, int, int, bytes]] = {}  # wishes whose attempt is still to come
+        self._unwritten: dict[str, dict[str, Any]] = {}  # wishes whose attempt is still to come
         self._halted_here: Halt | None = None  # this process obeys also when the file cannot be written
 
     # ------------------------------------------------------------ intents
@@ -110,7 +120,13 @@ class Journal:
         """
         digest, packed, name = _digest(command), _packed(order), order.client_order_id
         with self._reading() as db:
-            row = (name, digest, self.epoch(db), self._env.wall_ms(), packed)
+            row = {
+                "id": name,
+                "digest": digest,
+                "epoch": self.epoch(db),
+                "created": self._env.wall_ms(),
+                "snapshot": packed,
+            }
             if is_new:
                 self._unwritten[name] = row
                 return None
@@ -195,14 +211,16 @@ class Journal:
         rank, name = RANKS[order.status], order.client_order_id
         if order.status is OrderStatus.NEVER_SENT:
             # Only whose it is can know: an heir may have sent it meanwhile.
-            db.execute(_UNSENT, (_packed(order), name, self.epoch(db)))
+            db.execute(_UNSENT, {"snapshot": _packed(order), "id": name, "epoch": self.epoch(db)})
             return
-        values = (_packed(order), name, order.is_done, rank >= _ENDED)
+        values = {"snapshot": _packed(order), "id": name, "is_done": order.is_done, "is_certain": rank >= _ENDED}
         if db.execute(_SNAPSHOT, values).rowcount or db.execute(_TURN, values).rowcount or rank < _SEEN:
             return
         row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (name,)).fetchone()
         if row is not None and RANKS[_unpacked(row[0]).status] < _SEEN:
-            db.execute(_TURN, (*values[:3], True))  # thought never to have reached the exchange, and it is there
+            db.execute(
+                _TURN, values | {"is_certain": True}
+            )  # thought never to have reached the exchange, and it is there
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
