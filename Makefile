@@ -80,7 +80,7 @@ dist: $(VENV)/.dev ## build sdist and wheel, and look inside
 	@rm -rf dist build
 	@$(BIN)/python -m build --outdir dist . >dist.log 2>&1 || { cat dist.log >&2; exit 1; }
 	@! grep "defined outside of" dist.log
-	@$(BIN)/python -m zipfile --list dist/*.whl | grep -q "exconnect/py.typed"
+	@$(BIN)/python -m zipfile --list dist/*.whl | grep "exconnect/py.typed" >/dev/null
 	@! $(BIN)/python -m zipfile --list dist/*.whl | grep -E "^(tests|benchmarks|examples|docs)/"
 	@rm -rf build dist.log
 
