@@ -7,8 +7,8 @@ the snapshot reaches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from exconnect.errors import MalformedMessage
@@ -53,16 +53,8 @@ class Audit:
             return None
         return self._reached(book.view()) == self._reached(other.view())
 
-    def _reached(self, book: Book) -> tuple[Sequence[Level], Sequence[Level]]:
+    def _reached(self, book: Book) -> tuple[list[Level], list[Level]]:
         worst_bid, worst_ask = self._reach or (Decimal(0), Decimal(0))
-        bids = _until(book.bids, lambda level: level.price < worst_bid)
-        return bids, _until(book.asks, lambda level: level.price > worst_ask)
-
-
-def _until(levels: Sequence[Level], is_beyond: Callable[[Level], bool]) -> list[Level]:
-    found: list[Level] = []
-    for level in levels:
-        if is_beyond(level):
-            break
-        found.append(level)
-    return found
+        bids = takewhile(lambda level: level.price >= worst_bid, book.bids)
+        asks = takewhile(lambda level: level.price <= worst_ask, book.asks)
+        return list(bids), list(asks)
