@@ -142,7 +142,7 @@ class Journal:
             db.execute(_INTENT, row)
 
     def _bound(self, order: Order, command: PlaceOrder, packed: bytes) -> Known | None:
-        with self._writing() as db:
+        with self.transaction() as db:
             mine, where = self.epoch(db), (order.client_order_id,)
             row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
             if row is None:
@@ -167,7 +167,7 @@ class Journal:
             TradingHalted: somebody halted trading.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
-        with self._writing() as db:
+        with self.transaction() as db:
             self._write_wish(db, client_order_id)
             row = {
                 "id": client_order_id,
@@ -218,9 +218,8 @@ class Journal:
             return
         row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (name,)).fetchone()
         if row is not None and RANKS[_unpacked(row[0]).status] < _SEEN:
-            db.execute(
-                _TURN, values | {"is_certain": True}
-            )  # thought never to have reached the exchange, and it is there
+            # Thought never to have reached the exchange, and it is there.
+            db.execute(_TURN, values | {"is_certain": True})
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
@@ -242,7 +241,7 @@ class Journal:
 
         What they had not begun to send is `NEVER_SENT` from the same moment on.
         """
-        with self._writing() as db:
+        with self.transaction() as db:
             mine = self.epoch(db)
             rows = db.execute("SELECT epoch, process FROM epoch WHERE retired_ms IS NULL AND epoch <> ?", (mine,))
             dead = [epoch for epoch, who in rows.fetchall() if not process.is_alive(who)]
@@ -259,7 +258,7 @@ class Journal:
         """
         before_ms = self._env.wall_ms() - _WHOLE_DAYS * _DAY_MS
         query = "SELECT client_order_id, snapshot FROM intent WHERE is_done = 1 AND created_ms < ? LIMIT ?"
-        with self._writing() as db:
+        with self.transaction() as db:
             rows = db.execute(query, (before_ms, _MOST_PRUNED)).fetchall()
             for name, snapshot in rows:
                 order = replace(_unpacked(snapshot), raw=None, fills=(), fills_complete=False)
@@ -297,13 +296,13 @@ class Journal:
         """From now on no attempt is written, in whatever process."""
         self._halted_here = Halt(reason, self._env.wall())
         value = msgspec.json.encode((reason, self._halted_here.since.isoformat())).decode()
-        with self._writing() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
 
     def resume(self) -> None:
         """End it."""
         self._halted_here = None
-        with self._writing() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM meta WHERE name = 'halt'")
 
     def halt_state(self) -> Halt | None:
@@ -403,13 +402,10 @@ class Journal:
         return _Reading(self)
 
     def transaction(self) -> _Writing:
-        """A transaction of somebody who keeps something else in the same file.
+        """All or nothing; also for whoever keeps something else in the same file.
 
         Entering it raises `JournalUnavailable` if the file cannot be used.
         """
-        return self._writing()
-
-    def _writing(self) -> _Writing:
         return _Writing(self)
 
     def connection(self) -> sqlite3.Connection:
