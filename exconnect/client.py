@@ -312,14 +312,14 @@ class Client(AccountData):
         )
         if validate_only:
             self._need(Capability.VALIDATE_ORDER)
-            return self._trading().commands.validate(command, self._timeout(timeout))
+            return self._trading().commands.places.validate(command, self._timeout(timeout))
         return self._place(command, timeout)
 
     def _place(self, command: PlaceOrder, timeout: float | None) -> Order:
         left = self._timeout(timeout)
         venue = self._trading()
         self._check(command)
-        return venue.commands.place(command, left)
+        return venue.commands.places.place(command, left)
 
     def _check(self, command: PlaceOrder) -> None:
         """What this client and this exchange can do at all."""
@@ -359,7 +359,7 @@ class Client(AccountData):
             OutcomeUnknown: no answer until the deadline.
         """
         amend = AmendOrder(order, price=price, quantity=quantity, symbol=symbol)
-        return self._trading().commands.amend(amend, self._timeout(timeout))
+        return self._trading().commands.amends.amend(amend, self._timeout(timeout))
 
     @says_operation
     def cancel_order(self, order: OrderRef, *, symbol: str | None = None, timeout: float | None = None) -> Order:
@@ -372,7 +372,7 @@ class Client(AccountData):
             OutcomeUnknown: no definite answer until the deadline; canceling again is safe.
         """
         cancel = CancelOrder(order, symbol=symbol)
-        return self._private().commands.cancel(cancel, self._timeout(timeout))
+        return self._private().commands.cancels.cancel(cancel, self._timeout(timeout))
 
     @says_operation
     def cancel_all_orders(self, symbol: str | None = None, *, timeout: float = 30.0) -> list[Order]:
@@ -385,7 +385,7 @@ class Client(AccountData):
         """
         if symbol is not None:
             symbol_of(symbol)
-        return self._private().commands.cancel_all(symbol, self._timeout(timeout))
+        return self._private().commands.sweep.cancel_all(symbol, self._timeout(timeout))
 
     @says_operation
     def place_orders(
@@ -393,7 +393,7 @@ class Client(AccountData):
     ) -> list[Order | ExconnectError]:
         """One result per order, in the order given; an order's failure is its result."""
         items, left = _all_of(orders, PlaceOrder, "orders"), self._timeout(timeout)
-        return self._trading().batches.place(items, self._check, left)
+        return self._trading().commands.batches.place(items, self._check, left)
 
     @says_operation
     def amend_orders(
@@ -401,7 +401,7 @@ class Client(AccountData):
     ) -> list[Order | ExconnectError]:
         """As `place_orders`, for amends."""
         items, left = _all_of(orders, AmendOrder, "orders"), self._timeout(timeout)
-        return self._trading().batches.amend(items, left)
+        return self._trading().commands.batches.amend(items, left)
 
     @says_operation
     def cancel_orders(
@@ -411,13 +411,13 @@ class Client(AccountData):
         if isinstance(orders, str):
             raise InvalidType("orders must be a sequence", {"argument": "orders"})
         items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
-        return self._private().batches.cancel(items, self._timeout(timeout))
+        return self._private().commands.batches.cancel(items, self._timeout(timeout))
 
     @says_operation
     def recover(self, *, timeout: float = 30.0) -> list[Order]:
         """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too."""
         venue = self._private()
-        return venue.commands.recover(self._timeout(timeout))
+        return venue.commands.recovery.recover(self._timeout(timeout))
 
     # ------------------------------------------------------------ safety, health, the rest
 
@@ -435,7 +435,7 @@ class Client(AccountData):
     def cancel_if_silent(self, after: float) -> DeadMansSwitch:
         """Cancel all orders unless `touch()` is called within `after` seconds."""
         venue = self._private()
-        cancel_all = partial(venue.commands.cancel_all, None, 30.0)
+        cancel_all = partial(venue.commands.sweep.cancel_all, None, 30.0)
         return DeadMansSwitch(after, env=venue.env, jobs=venue.jobs("orders"), cancel_all=cancel_all)
 
     def health(self) -> Health:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from exconnect.errors import ExchangeError, ExconnectError, OutcomeUnknown
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
 from exconnect.protocol.call import Failure, FailureKind
-from exconnect.trading.commands import SENDING, Amending, Answer, Canceling, Commands, Ready
+from exconnect.trading.amends import Amending, Amends
+from exconnect.trading.cancels import Canceling, Cancels
+from exconnect.trading.outcomes import Answer
+from exconnect.trading.places import SENDING, Places, Ready
 
 if TYPE_CHECKING:
     from exconnect.protocol.call import Call
@@ -41,9 +44,11 @@ _OPEN = frozenset({FailureKind.LOST, FailureKind.SERVER})  # nothing is known of
 class Batches:
     """Places, amends and cancels many orders for one account."""
 
-    def __init__(self, desk: Desk, commands: Commands, batch: Batch | None) -> None:
+    def __init__(self, desk: Desk, places: Places, amends: Amends, cancels: Cancels, batch: Batch | None) -> None:
         self._desk = desk
-        self._commands = commands
+        self._places = places
+        self._amends = amends
+        self._cancels = cancels
         self._batch = batch
 
     def place(
@@ -69,21 +74,21 @@ class Batches:
     def _alone(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], timeout: float) -> Result:
         def run() -> Order:
             check(order)
-            return self._commands.place(order, timeout)
+            return self._places.place(order, timeout)
 
         return _tried(run)
 
     def _prepared(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], deadline: Deadline) -> Ready | Result:
         def run() -> Ready | Order:
             check(order)
-            return self._commands.prepare(order, deadline)
+            return self._places.prepare(order, deadline)
 
         return _tried(run)
 
     def amend(self, amends: Sequence[AmendOrder], timeout: float) -> list[Result]:
         """As `place`, for amends. See `Client.amend_orders`."""
-        commands, deadline = self._commands, self._desk.deadline(timeout)
-        wishes = [_tried(partial(commands.amending, each, self._own(deadline))) for each in amends]
+        deadline = self._desk.deadline(timeout)
+        wishes = [_tried(partial(self._amends.amending, each, self._own(deadline))) for each in amends]
         together = self._together(
             [wish for wish in wishes if isinstance(wish, Amending) and wish.is_in_place],
             lambda wish: wish.order,
@@ -93,15 +98,15 @@ class Batches:
         )
 
         def outcome(wish: Amending) -> Order:
-            return commands.amended(wish, self._own(deadline), together.get(id(wish)))
+            return self._amends.amended(wish, self._own(deadline), together.get(id(wish)))
 
         told = [_tried(partial(outcome, wish)) if isinstance(wish, Amending) else wish for wish in wishes]
         return self._named("amend_order", amends, told)
 
     def cancel(self, cancels: Sequence[CancelOrder], timeout: float) -> list[Result]:
         """As `amend`, for cancels. See `Client.cancel_orders`."""
-        commands, deadline, exchange = self._commands, self._desk.deadline(timeout), self._desk.exchange
-        wishes = [_tried(partial(commands.canceling, each, self._own(deadline))) for each in cancels]
+        deadline, exchange = self._desk.deadline(timeout), self._desk.exchange
+        wishes = [_tried(partial(self._cancels.canceling, each, self._own(deadline))) for each in cancels]
         together = self._together(
             [wish for wish in wishes if isinstance(wish, Canceling)],
             lambda wish: wish.order(exchange),
@@ -111,7 +116,7 @@ class Batches:
         )
 
         def outcome(wish: Canceling) -> Order:
-            return commands.canceled(wish, self._own(deadline), together.get(id(wish)))
+            return self._cancels.canceled(wish, self._own(deadline), together.get(id(wish)))
 
         told = [_tried(partial(outcome, wish)) if isinstance(wish, Canceling) else wish for wish in wishes]
         return self._named("cancel_order", cancels, told)
@@ -161,7 +166,7 @@ class Batches:
     def _outcomes(
         self, call: Call[list[Failure | None]], count: int, operation: str, deadline: Deadline
     ) -> Sequence[Failure | ExconnectError | None]:
-        before = self._commands.refuse_if_halted if operation == "amend_order" else None
+        before = self._amends.refuse_if_halted if operation == "amend_order" else None
         try:
             return self._desk.gateway.execute(call, deadline.left * SENDING, before)
         except ExconnectError as error:
@@ -169,14 +174,14 @@ class Batches:
 
     def _send(self, batch: Batch, orders: list[Ready], deadline: Deadline) -> list[Result]:
         call = batch.place_orders([(each.command, each.instrument, each.order.client_order_id) for each in orders])
-        sending = self._commands.sending(orders)
+        sending = self._places.sending(orders)
         try:
             answers = self._desk.gateway.execute(call, deadline.left * SENDING, sending)
         except ExconnectError as error:
             return self._settled([(each, _copy(error, _names(each))) for each in orders], deadline)
         except BaseException:
             for each in orders:
-                self._commands.interrupted(each, sending)
+                self._places.interrupted(each, sending)
             raise
         return self._settled(
             [(each, _answered(each, answer)) for each, answer in zip(orders, answers, strict=True)], deadline
@@ -185,13 +190,13 @@ class Batches:
     def _settled(self, answers: list[tuple[Ready, Result]], deadline: Deadline) -> list[Result]:
         """What became of each; those without an answer are looked for together."""
         lost = [ready for ready, answer in answers if isinstance(answer, OutcomeUnknown)]
-        self._commands.search(lost, deadline)
+        self._places.search(lost, deadline)
         return [self._result(ready, answer, deadline) for ready, answer in answers]
 
     def _result(self, ready: Ready, answer: Result, deadline: Deadline) -> Result:
         if isinstance(answer, Order):
-            return self._commands.placed(ready, answer)
-        return _tried(partial(self._commands.unplaced, ready, answer, deadline))
+            return self._places.placed(ready, answer)
+        return _tried(partial(self._places.unplaced, ready, answer, deadline))
 
 
 def _answered(ready: Ready, answer: Order | Failure) -> Result:

@@ -25,7 +25,6 @@ from exconnect.resilience.breaker import CircuitBreaker
 from exconnect.resilience.clock import ClientOrderIds, Clock
 from exconnect.resilience.ratelimit import RateLimiter
 from exconnect.runtime.jobs import Jobs
-from exconnect.trading.batches import Batches
 from exconnect.trading.catchup import AccountRecords
 from exconnect.trading.commands import Commands
 from exconnect.trading.desk import Desk
@@ -270,14 +269,15 @@ class Venue:
         return Commands(
             self.desk,
             intents=self.account.intents,
+            resolver=Resolver(self.desk, partial(self.jobs, "orders")),
             checks=self.plan.settings.risk,
             new_id=self._new_id,
             keyed_id=partial(ClientOrderIds.from_key, self.plan.account),
-            resolver=Resolver(self.desk, partial(self.jobs, "orders")),
             last_price=self.last_price,
             seen_price=self.host.prices.last,
             balances=self.account.holdings.balances,
             recall=self.account.zombies.recall,
+            batch=self.exchange.batch,
         )
 
     @property
@@ -288,12 +288,7 @@ class Venue:
     def _bury(self, order: Order) -> None:
         """An order that nobody counts on must not stay open."""
         if order.is_open:
-            self.commands.cancel_behind(order)
-
-    @cached_property
-    def batches(self) -> Batches:
-        """The write path for many orders at once."""
-        return Batches(self.desk, self.commands, self.exchange.batch)
+            self.commands.cancels.cancel_behind(order)
 
     @cached_property
     def _ids(self) -> ClientOrderIds:

@@ -48,18 +48,18 @@ def send_again(monkeypatch):
 def believe_a_cancel(monkeypatch):
     """An order that a cancel does not find is taken for canceled, though its place may still be on its way."""
 
-    def believing(commands, _, known, *__):
+    def believing(cancels, _, known, *__):
         gone = replace(known, status=OrderStatus.CANCELED, source=Source.REST)
-        return commands._desk.orders.apply(gone)
+        return cancels._desk.orders.apply(gone)
 
-    original = "exconnect.trading.commands.Commands._after_not_found"
-    from exconnect.trading.commands import Commands
+    original = "exconnect.trading.cancels.Cancels._after_not_found"
+    from exconnect.trading.cancels import Cancels
 
-    find_out = Commands._after_not_found
+    find_out = Cancels._after_not_found
 
-    def choosing(commands, name, known, *more):
+    def choosing(cancels, name, known, *more):
         is_open = known is not None and known.status is OrderStatus.UNKNOWN
-        return (believing if is_open else find_out)(commands, name, known, *more)
+        return (believing if is_open else find_out)(cancels, name, known, *more)
 
     monkeypatch.setattr(original, choosing)
 
@@ -67,7 +67,7 @@ def believe_a_cancel(monkeypatch):
 def call_it_failed(monkeypatch):
     """No answer means that it failed: what most connectors do."""
     monkeypatch.setattr(
-        "exconnect.trading.commands.as_unknown", lambda order: replace(order, status=OrderStatus.NEVER_SENT)
+        "exconnect.trading.places.as_unknown", lambda order: replace(order, status=OrderStatus.NEVER_SENT)
     )
 
 

@@ -28,7 +28,7 @@ from exconnect import (
     WouldExceedLimit,
 )
 from exconnect.mock import MockExchange
-from exconnect.trading import commands
+from exconnect.trading import outcomes
 
 pytestmark = pytest.mark.network
 
@@ -179,7 +179,7 @@ def test_with_a_live_stream_nobody_asks_what_became_of_what_was_acknowledged(cli
         stream.start()
         assert stream.wait_live(10)
         order = client.orders.wait(client.place_order(BTC, "buy", "0.01", price="50000"), until="accepted")
-        monkeypatch.setattr(commands, "_HEARD_S", 10.0)  # however busy this machine is
+        monkeypatch.setattr(outcomes, "_HEARD_S", 10.0)  # however busy this machine is
         before = len(mock.ledger.requests)
         assert client.amend_order(order, quantity="0.02").quantity == D("0.02")
         assert client.cancel_order(order).status is OrderStatus.CANCELED
@@ -189,7 +189,7 @@ def test_with_a_live_stream_nobody_asks_what_became_of_what_was_acknowledged(cli
         assert {each.status for each in client.cancel_orders(several)} == {OrderStatus.CANCELED}
         assert [request.operation for request in mock.ledger.requests[before:]] == ["cancel_orders"]
         # one that tells nothing costs a moment, and then it is asked for
-        monkeypatch.setattr(commands, "_HEARD_S", 0.1)
+        monkeypatch.setattr(outcomes, "_HEARD_S", 0.1)
         mock.faults.add("silence", on="private", seconds=2.0)
         assert client.cancel_order(placed(client, 1)[0]).status is OrderStatus.CANCELED
 

@@ -1,0 +1,68 @@
+"""What processes that are gone left behind: looked for at the first order, and on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exconnect.errors import ExconnectError, JournalUnavailable
+from exconnect.model.enums import OrderStatus
+from exconnect.trading.reconcile import Resolver, find_out_all, look
+
+if TYPE_CHECKING:
+    from exconnect.model.order import Order
+    from exconnect.trading.desk import Deadline, Desk
+    from exconnect.trading.intents import IntentLog
+
+
+class Recovery:
+    """Takes over the orders of dead processes, and finds out what became of those without an answer.
+
+    `recall` brings back those that counted as never accepted.
+    """
+
+    def __init__(self, desk: Desk, intents: IntentLog, resolver: Resolver, recall: Callable[[], None]) -> None:
+        self._desk = desk
+        self._intents = intents
+        self._resolver = resolver
+        self._recall = recall
+        self._has_begun = False
+
+    def recover(self, timeout: float) -> list[Order]:
+        """Find out what became of every order without an answer; each as it is known at the end."""
+        deadline = self._desk.deadline(timeout)
+        self.take_over()
+        orders = self._unanswered()
+        find_out_all(self._desk, orders, deadline)
+        self._watch()  # whoever asked waits no longer, but it is still to be found out
+        return [self._desk.orders.get(order.client_order_id) or order for order in orders]
+
+    def begin(self, deadline: Deadline) -> None:
+        """Before the first order of this process: look once for what dead ones left behind; wait for none of it."""
+        if self._has_begun:
+            return
+        self.take_over()
+        with suppress(JournalUnavailable):
+            self._intents.prune()
+        self._has_begun = True
+        for order in self._unanswered():
+            # An exchange that does not answer does not say either what became of the order.
+            with suppress(ExconnectError):
+                instrument = self._desk.instrument(order.symbol, max(deadline.left, 0.001))
+                look(self._desk, order, instrument, deadline)
+        self._watch()
+
+    def take_over(self) -> None:
+        """What is open in the journal is in the store then, also what processes that are gone left there."""
+        self._intents.take_over()
+        for order in self._intents.orders(only_open=True):
+            self._desk.orders.apply(order)
+        self._recall()
+
+    def _watch(self) -> None:
+        for order in self._unanswered():
+            self._resolver.watch(order)
+
+    def _unanswered(self) -> list[Order]:
+        return [order for order in self._desk.orders.open() if order.status is OrderStatus.UNKNOWN]

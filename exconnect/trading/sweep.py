@@ -1,0 +1,128 @@
+"""Canceling all that is open, and looking until nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exconnect.errors import ExconnectError, OrderNotFound, OutcomeUnknown, RateLimited, WouldExceedLimit
+from exconnect.model.enums import OrderStatus
+from exconnect.trading.reconcile import look
+
+if TYPE_CHECKING:
+    from exconnect.model.instrument import Instrument
+    from exconnect.model.order import Order
+    from exconnect.trading.desk import Deadline, Desk
+
+_FLAT_S = 2.0  # between cancels of what may still arrive
+_LOOKS_APART_S = 0.25
+
+
+class Sweep:
+    """Cancels every open order of a symbol or of the account.
+
+    `follow` waits for what an order becomes whose cancel was only acknowledged.
+    """
+
+    def __init__(self, desk: Desk, follow: Callable[[Order, Instrument, Deadline], Order | None]) -> None:
+        self._desk = desk
+        self._follow = follow
+
+    def cancel_all(self, symbol: str | None, timeout: float) -> list[Order]:
+        """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
+        deadline = self._desk.deadline(timeout)
+        gone: dict[str, Order] = {}
+        try:
+            self._clear(symbol, gone, deadline)
+        except WouldExceedLimit as error:
+            if not gone:
+                raise  # nothing was sent
+            raise self._not_sure(symbol, list(gone.values()), set()) from error
+        ended = [self._ended(order, deadline) for order in gone.values()]
+        self._look_for_ended(symbol, deadline)
+        return [order for order in ended if order.status is OrderStatus.CANCELED]
+
+    def _clear(self, symbol: str | None, gone: dict[str, Order], deadline: Deadline) -> None:
+        """Until nothing is open on two looks; what was open or canceled is put into `gone` when a cancel has left."""
+        empty_looks = 0
+        while True:
+            coming = self._coming(symbol, deadline)  # before the look: whoever may not open any more is in it
+            left, has_looked = self._look_for_open(symbol, deadline)
+            swept = {order.symbol for order in left} | coming
+            if not left and symbol is not None and not gone and not empty_looks:
+                swept.add(symbol)  # what the read does not show yet
+            canceled = self._sweep(swept, deadline)
+            gone |= {order.client_order_id: order for order in left} | canceled
+            empty_looks = empty_looks + 1 if has_looked and not left else 0
+            if empty_looks >= 2 and not coming:
+                return
+            if deadline.left <= 0:
+                raise self._not_sure(symbol, left, coming)
+            self._desk.env.sleep(min(_FLAT_S if coming and not left else _LOOKS_APART_S, deadline.left))
+
+    def _look_for_open(self, symbol: str | None, deadline: Deadline) -> tuple[list[Order], bool]:
+        """What is open, and whether the exchange said so: if it does not answer, what is known here must do."""
+        try:
+            return self._open(symbol, self._desk.deadline(deadline.left / 3)), True  # time to cancel is left
+        except (RateLimited, WouldExceedLimit):
+            raise  # asking again would make it worse, and cancels are refused as well
+        except ExconnectError as error:
+            if not error.retryable:
+                raise
+            known = self._desk.orders.open(symbol)
+            return [order for order in known if order.order_id is not None], False
+
+    def _open(self, symbol: str | None, deadline: Deadline) -> list[Order]:
+        instrument = None if symbol is None else self._desk.instrument(symbol, deadline.left)
+        return self._desk.open_orders(instrument, deadline)
+
+    def _coming(self, symbol: str | None, deadline: Deadline) -> set[str]:
+        """Symbols of orders that were sent, are without an answer, and may yet open."""
+        desk = self._desk
+        sent = [o for o in desk.orders.open(symbol) if o.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW)]
+        if not any(map(desk.doubts.may_be_overtaken, sent)):
+            return set()
+        desk.ask_time(deadline)
+        return {order.symbol for order in sent if desk.doubts.may_be_overtaken(order)}
+
+    def _sweep(self, symbols: set[str], deadline: Deadline) -> dict[str, Order]:
+        canceled: dict[str, Order] = {}
+        for symbol in sorted(symbols):
+            instrument = self._desk.instrument(symbol, deadline.left)
+            for call in self._desk.rest.cancel_all_orders(instrument):
+                try:
+                    orders = self._desk.call(call, deadline.left)
+                except OrderNotFound:
+                    continue  # nothing was open
+                for order in orders:
+                    kept = self._desk.orders.apply(order)
+                    canceled[kept.client_order_id] = kept
+        return canceled
+
+    def _ended(self, order: Order, deadline: Deadline) -> Order:
+        """What became of an order that is not open any more, where the sweep has not told."""
+        if order.is_done:
+            return order
+        instrument = self._desk.instrument(order.symbol, max(deadline.left, 0.001))
+        return self._follow(order, instrument, deadline) or order
+
+    def _look_for_ended(self, symbol: str | None, deadline: Deadline) -> None:
+        """What was open here and nowhere else ended before: see how, as far as there is time."""
+        if self._desk.orders.is_followed:
+            return  # it was told of, or will be
+        until = self._desk.deadline(deadline.left / 2)
+        for order in self._desk.orders.open(symbol):
+            if order.order_id is not None and until.left > 0:
+                with suppress(ExconnectError):  # that nothing is open is known already
+                    look(self._desk, order, self._desk.instrument(order.symbol, until.left), until)
+
+    def _not_sure(self, symbol: str | None, left: list[Order], coming: set[str]) -> OutcomeUnknown:
+        ids = ", ".join(order.client_order_id for order in left[:5]) or "none"
+        more = (
+            f"; sent without an answer, and may still arrive: orders of {', '.join(sorted(coming))}" if coming else ""
+        )
+        message = f"cancel_all_orders could not be sure in time that nothing is open (seen open: {ids}{more})"
+        return OutcomeUnknown(
+            message, {"symbol": symbol, "exchange": self._desk.exchange, "operation": "cancel_all_orders"}
+        )
