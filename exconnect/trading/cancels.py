@@ -115,7 +115,7 @@ class Cancels:
             with suppress(JournalUnavailable):  # cancels go on without one
                 recorded = self._intents.get(client_order_id)
                 if recorded is not None:
-                    self._desk.orders.apply(recorded)
+                    self._desk.orders.recall(recorded)
                     self._recovery.take_over()
         return self._desk.place_of(cancel.order, cancel.symbol)
 

@@ -229,6 +229,8 @@ class Journal:
 
     def orders(self, *, only_open: bool = False) -> list[Order]:
         """All intents, or those that are not over; oldest first."""
+        if not self.path.exists():
+            return []  # who only reads makes no file
         where = "WHERE is_done = 0" if only_open else ""
         with self._reading() as db:
             rows = db.execute(f"SELECT snapshot FROM intent {where} ORDER BY created_ms").fetchall()  # noqa: S608

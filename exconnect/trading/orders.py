@@ -192,14 +192,26 @@ class OrderStore:
 
     def apply(self, news: Order) -> Order:
         """Merge a snapshot in and give the result; listeners hear of it if it changed anything."""
+        return self._merge(news, is_ours=False)
+
+    def recall(self, order: Order) -> Order:
+        """The same for an order as it was written down when it was placed: it has its name from here.
+
+        What was heard of it before, under a name that a cancel gave it, is of this order.
+        """
+        return self._merge(order, is_ours=True)
+
+    def _merge(self, news: Order, *, is_ours: bool) -> Order:
         with self._changed:
-            name = self._name(news)
+            name = self._name(news, is_ours=is_ours)
             known = self._find(name)
-            evidence = Evidence.of(news)
+            mine = news.client_order_id if known is None else known.order.client_order_id
+            evidence = Evidence.of(news if news.client_order_id == mine else replace(news, client_order_id=mine))
+            stranger = self._taken(name, news)
+            if stranger is not None:
+                evidence = merge(evidence, _renamed(stranger, mine))
             if known is not None:
-                mine = known.order.client_order_id  # however a cancel may have renamed it
-                ours = news if news.client_order_id == mine else replace(news, client_order_id=mine)
-                evidence = merge(known.evidence, Evidence.of(ours))
+                evidence = merge(known.evidence, evidence)
             order = evidence.order()
             self._keep(name, _Kept(evidence, order))
             if known is not None and _says_the_same(order, known.order):
@@ -208,6 +220,14 @@ class OrderStore:
             self._untold.append(order)
         self._tell()
         return order
+
+    def _taken(self, name: str, news: Order) -> Evidence | None:
+        """What is kept of the same order under another name, which it loses."""
+        other = None if news.order_id is None else self._names.get(_place(news))
+        if other is None or other == name:
+            return None
+        kept = self._open.pop(other, None) or self._done.pop(other, None)
+        return None if kept is None else kept.evidence
 
     def begin(self, order: Order) -> Order:
         """The same for an intent that is begun, perhaps once more: that it was never sent before is of no account.
@@ -218,7 +238,7 @@ class OrderStore:
             kept = self._done.get(order.client_order_id)
             if kept is not None and kept.order.status is OrderStatus.NEVER_SENT:
                 del self._done[order.client_order_id]
-        return self.apply(order)
+        return self.recall(order)
 
     def _tell(self) -> None:
         # One thread at a time, outside the lock: listeners hear of changes in the order in which they were made.
@@ -234,15 +254,17 @@ class OrderStore:
             finally:
                 self._is_telling = False
 
-    def _name(self, order: Order) -> str:
+    def _name(self, order: Order, *, is_ours: bool) -> str:
         """Client order id it is kept under: the one it was placed with, however a cancel may have renamed it since."""
         if order.order_id is None:
             return order.client_order_id
-        place = _place(order)
-        if place in self._names:
+        place, known = _place(order), self._find(order.client_order_id)
+        is_same = known is not None and known.order.symbol == order.symbol
+        # One that is waited for has its name from here, whatever the exchange has called its number meanwhile.
+        is_ours = is_ours if known is None else is_same and known.order.order_id is None
+        if place in self._names and not is_ours:
             return self._names[place]
-        known = self._find(order.client_order_id)
-        if known is None or (known.order.symbol == order.symbol and known.order.order_id in (None, order.order_id)):
+        if known is None or (is_same and known.order.order_id in (None, order.order_id)):
             return order.client_order_id
         return place  # an exchange lets an id be used again once its order is over
 
@@ -339,6 +361,18 @@ class OrderStore:
         """Since when (steady clock) somebody has brought every change without a break; None: nobody does."""
         with self._changed:
             return min(self._followers.values(), default=None)
+
+
+def _renamed(evidence: Evidence, name: str) -> Evidence:
+    """The same of the order under that name."""
+    return replace(
+        evidence,
+        newest=replace(evidence.newest, client_order_id=name),
+        terms=replace(evidence.terms, client_order_id=name),
+        furthest=replace(evidence.furthest, client_order_id=name),
+        created=replace(evidence.created, client_order_id=name),
+        fills=tuple(replace(fill, client_order_id=name) for fill in evidence.fills),
+    )
 
 
 def _says_the_same(order: Order, known: Order) -> bool:

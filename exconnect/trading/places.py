@@ -164,7 +164,7 @@ class Places:
     def _found_or_recorded(self, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
         order = find_out(self._desk, order, instrument, deadline)
         recorded = None if order.is_definite else self._intents.get(order.client_order_id)
-        return order if recorded is None else self._desk.orders.apply(recorded)
+        return order if recorded is None else self._desk.orders.recall(recorded)
 
     def _send(self, ready: Ready, deadline: Deadline) -> Order:
         sending = self.sending((ready,))

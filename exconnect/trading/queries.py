@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from exconnect.errors import InvalidArgument, OutcomeUnknown
+from exconnect.errors import InvalidArgument, JournalUnavailable, OutcomeUnknown
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of
 from exconnect.protocol.pages import Page, Where
@@ -122,13 +123,15 @@ class OrderView:
 class AccountQueries:
     """What is asked of the exchange about orders and fills; what comes back is merged into the store."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, recorded: Callable[[], list[Order]]) -> None:
         self._desk = desk
+        self._recorded = recorded  # orders that are open by the journal
 
     def order(self, client_order_id: str | None, order_id: str | None, symbol: str, timeout: float) -> Order:
         """One order, by either id."""
         deadline = self._desk.deadline(timeout)
-        return self._desk.find(self._desk.instrument(symbol, deadline.left), client_order_id, order_id, deadline)
+        found = self._desk.find(self._desk.instrument(symbol, deadline.left), client_order_id, order_id, deadline)
+        return self._kept([found])[0]
 
     def open_orders(self, symbol: str | None, timeout: float) -> list[Order]:
         """All open orders of a symbol or of the account, oldest first."""
@@ -159,4 +162,14 @@ class AccountQueries:
         return self._desk.orders.name_of(symbol, fill.order_id) or fill.client_order_id
 
     def _kept(self, orders: list[Order]) -> list[Order]:
+        absence = self._desk.doubts.absence
+        if absence is not None and absence.renames:
+            self._name_ours({order.order_id for order in orders if order.status is OrderStatus.CANCELED})
         return [self._desk.orders.apply(order) for order in orders]
+
+    def _name_ours(self, canceled: set[str | None]) -> None:
+        """Those of another process are in the journal alone; a cancel may have given them names that nobody knows."""
+        with suppress(JournalUnavailable):  # what the exchange says can be told without it
+            for order in self._recorded() if canceled else ():
+                if order.order_id is not None and order.order_id in canceled:
+                    self._desk.orders.recall(order)

@@ -57,7 +57,7 @@ class Recovery:
         """What is open in the journal is in the store then, also what processes that are gone left there."""
         self._intents.take_over()
         for order in self._intents.orders(only_open=True):
-            self._desk.orders.apply(order)
+            self._desk.orders.recall(order)
         self._recall()
 
     def _watch(self) -> None:

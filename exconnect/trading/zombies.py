@@ -48,7 +48,7 @@ class Zombies:
         """
         for order in self._intents.buried():
             if order.client_order_id not in self._buried:
-                self._orders.apply(order)
+                self._orders.recall(order)
 
     def _changed(self, order: Order) -> None:
         if order.status is OrderStatus.NOT_ACCEPTED:

@@ -307,7 +307,7 @@ class Venue:
     @cached_property
     def queries(self) -> AccountQueries:
         """The read path, as far as it goes to the exchange."""
-        return AccountQueries(self.desk)
+        return AccountQueries(self.desk, partial(self.account.intents.orders, only_open=True))
 
     @cached_property
     def records(self) -> AccountRecords:

@@ -19,7 +19,9 @@ from exconnect import (
     TradingHalted,
     TransportError,
 )
+from exconnect.environment import Environment
 from exconnect.mock import MockExchange
+from exconnect.trading.journal import Journal
 
 BUY = ("BTC/USDT", "buy", "0.01")
 
@@ -124,6 +126,27 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
     order = client.place_order(*BUY, price="59000", client_order_id="mine-2")
     assert order.status is OrderStatus.NEW
     assert len(mock.ledger.orders()) == 1
+
+
+def test_an_open_order_of_the_journal_that_a_cancel_renamed_keeps_its_name_in_every_process(client, mock, elsewhere):
+    orders = [client.place_order(*BUY, price=price) for price in ("59000", "58000")]
+    client.raw.delete("/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
+    script = """
+client = Client("binance")
+{look}
+print(json.dumps([[order.client_order_id, order.status] for order in orders]))
+"""
+    one = elsewhere(
+        script.format(look=f'orders = [client.fetch_order(symbol="BTC/USDT", order_id="{orders[0].order_id}")]')
+    )
+    names = [order.client_order_id for order in orders]
+    journal = Journal(client.journal, Environment())
+
+    assert one == [[names[0], "canceled"]]
+    assert [journal.get(name).status for name in names] == ["canceled", "new"]
+    found = elsewhere(script.format(look='orders = client.fetch_orders("BTC/USDT")'))
+    assert found[-1] == [names[1], "canceled"]
+    assert journal.orders(only_open=True) == []
 
 
 def test_an_order_that_stays_unknown_is_unknown_after_a_restart_too(client, mock, elsewhere):

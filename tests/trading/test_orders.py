@@ -351,6 +351,31 @@ def test_an_order_keeps_the_name_it_was_placed_under(store):
     assert store.name_of("BTC/USDT", "1") == "abc-1"
 
 
+def test_an_order_that_was_first_met_under_the_name_a_cancel_gave_it_gets_its_own_back(store):
+    told, canceled = [], OrderStatus.CANCELED
+    for number in ("1", "2"):  # a cancel of all may give several the same name
+        store.apply(order(canceled, 5, client_order_id="random", order_id=number, fills=(fill(order_id=number),)))
+    store.listen(told.append)
+    for number in ("1", "2"):
+        ours = store.recall(order(ms=1, client_order_id=f"ours-{number}", order_id=number))
+        assert (ours.client_order_id, ours.status, len(ours.fills)) == (f"ours-{number}", canceled, 1)
+        assert store.get(ours.client_order_id) == ours
+        assert store.name_of("BTC/USDT", number) == ours.client_order_id
+    assert store.get("random") is None
+    assert [each.client_order_id for each in told] == ["ours-1", "ours-2"]
+    assert len(store.history(None, 10)) == 2
+    assert store.apply(order(canceled, 5, client_order_id="random", order_id="2")) == ours
+
+
+def test_an_answer_that_comes_after_the_order_was_renamed_is_still_the_order_s(store):
+    store.apply(local())
+    store.apply(order(OrderStatus.CANCELED, 5, client_order_id="random"))
+    answered = store.apply(order(ms=1))
+    assert (answered.client_order_id, answered.status) == ("abc-1", "canceled")
+    assert store.open() == []
+    assert store.history(None, 10) == [answered]
+
+
 @pytest.mark.parametrize("other", [{"order_id": "2"}, {"order_id": "1", "symbol": "ETH/USDT"}])
 def test_an_id_that_was_used_again_is_another_order(store, other):
     first = store.apply(order(OrderStatus.FILLED, 1, filled_quantity=D(10)))
