@@ -43,7 +43,7 @@ from exconnect.resilience.breaker import Admission, CircuitBreaker, PartState
 from exconnect.resilience.clock import FRESH_S, MAX_AGE_S, Clock
 from exconnect.resilience.ratelimit import Grant, RateLimiter
 from exconnect.resilience.retry import Action, decide
-from exconnect.transport.http import Lost, NotSent
+from exconnect.transport.failures import Lost, NotSent
 
 T = TypeVar("T")
 

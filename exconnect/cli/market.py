@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import replace
-from decimal import Decimal
-from typing import Any
 
+from exconnect.cli.books import book_as_data, tidy
 from exconnect.cli.output import DONE, Output, shown
 from exconnect.cli.session import connected, read_clock
-from exconnect.model.market import Book, Level
 
 
 def time(given: argparse.Namespace, output: Output) -> int:
@@ -80,35 +77,3 @@ def book(given: argparse.Namespace, output: Output) -> int:
     output.text(f"{found.exchange} {found.symbol}\n{tidy(found).draw(given.depth)}")
     output.result(book_as_data(found))
     return DONE
-
-
-def book_as_data(found: Book) -> dict[str, Any]:
-    """A book as the object that `--json` shows."""
-    return {
-        "exchange": found.exchange,
-        "symbol": found.symbol,
-        "sequence": found.sequence,
-        "bids": [_pair(level) for level in found.bids],
-        "asks": [_pair(level) for level in found.asks],
-    }
-
-
-def tidy(found: Book) -> Book:
-    """The same book without the zeros that exchanges write behind every number; points stay below points."""
-    levels = [*found.bids, *found.asks]
-    price, quantity = (_finest(level[part] for level in levels) for part in (0, 1))
-
-    def side(side: Iterable[Level]) -> list[Level]:
-        return [Level(at.quantize(price), much.quantize(quantity)) for at, much in side]
-
-    return replace(found, bids=side(found.bids), asks=side(found.asks))
-
-
-def _finest(numbers: Iterable[Decimal]) -> Decimal:
-    """A number of as many decimals as the longest of them."""
-    exponents = [number.normalize().as_tuple().exponent for number in numbers]
-    return Decimal((0, (1,), min([0, *(exponent for exponent in exponents if isinstance(exponent, int))])))
-
-
-def _pair(level: tuple[Decimal, Decimal]) -> list[Decimal]:
-    return [level[0], level[1]]

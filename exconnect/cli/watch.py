@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 
-from exconnect.cli.market import book_as_data, tidy
+from exconnect.cli.books import book_as_data, tidy
 from exconnect.cli.output import DONE, INTERRUPTED, Output, shown
 from exconnect.cli.session import connected
 from exconnect.cli.terminal import Picture, paint

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exconnect.config import Endpoints
     from exconnect.environment import Environment
     from exconnect.feeds.budget import Attempts
-    from exconnect.feeds.private import Records
+    from exconnect.feeds.records import Records
     from exconnect.metrics import Metrics
     from exconnect.model.instrument import Instrument
     from exconnect.model.order import Order

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from exconnect.errors import AuthenticationError, ConfigurationError, ExconnectError, StreamError, TransportError
 from exconnect.feeds.connection import Connection, Supply
 from exconnect.feeds.delivered import Delivered, Key, key_of
 from exconnect.feeds.echoes import Echoes
-from exconnect.feeds.handouts import HandoutLog, Handouts
+from exconnect.feeds.handouts import Handouts
 from exconnect.model.enums import Source, StreamStatus
 from exconnect.model.events import GapClosed
 from exconnect.model.values import datetime_of, ms_of
@@ -38,14 +38,13 @@ from exconnect.protocol.session import (
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from decimal import Decimal
 
     from exconnect.errors import MalformedMessage, OrderRejected
     from exconnect.feeds.budget import Attempts
     from exconnect.feeds.handlers import Router
     from exconnect.model.account import Balance
     from exconnect.model.order import Fill, Order
-    from exconnect.protocol.exchange import Lookup, Market
+    from exconnect.protocol.exchange import Market
     from exconnect.protocol.session import Session
 
 log = logging.getLogger("exconnect.stream")
@@ -61,57 +60,6 @@ _INCOMPLETE_S = 2.0
 _MOST_INCOMPLETE = 10  # walks for the sake of fills that an order tells of and nobody shows
 _LONGEST_RETRY_S = 30.0
 _MOST_HELD = 100_000
-
-
-class Records(Protocol):
-    """What a private connection needs of the account's stores."""
-
-    @property
-    def lookup(self) -> Lookup:
-        """An instrument by the exchange's symbol."""
-
-    def order(self, news: Order) -> Order:
-        """Merge it in; what is known then."""
-
-    def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
-        """Merge them in; those that are news."""
-
-    def filled(self, fill: Fill) -> None:
-        """It explains a change of balances."""
-
-    def transferred(self, asset: str, quantity: Decimal, time_ms: int) -> None:
-        """So does this."""
-
-    def unexplained(self) -> dict[str, Decimal]:
-        """Changes of balances that nothing explains."""
-
-    def settle(self) -> None:
-        """The account was walked: there is nothing left to explain."""
-
-    def fills(self) -> list[Fill]:
-        """All that are known."""
-
-    def has_open_orders(self) -> bool:
-        """Whether anything may still be filled."""
-
-    def catch_up(self, start_ms: int, symbols: Iterable[str], unknown: Iterable[str], timeout: float) -> Standing:
-        """Ask how the account stands."""
-
-    def listen(self, listener: Callable[[Order], None]) -> None:
-        """Call it with every change of an order, from whatever thread makes it."""
-
-    def forget(self, listener: Callable[[Order], None]) -> None:
-        """No more calls."""
-
-    def follow(self, follower: object, *, is_live: bool) -> None:
-        """Say whether this connection keeps the stores up to date."""
-
-    def earliest_ms(self, ago: float) -> int:
-        """The earliest that the exchange's clock can have shown so many seconds ago."""
-
-    @property
-    def handouts(self) -> Callable[[str], HandoutLog | None]:
-        """Where a stream of that name writes down which fills were handled."""
 
 
 class PrivateFeed(Connection):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from .core import Core
     from .server import Server
-    from .steps import Core
 
     Amount = Decimal | str | int
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .faults import Fault, FaultPlan
     from .http import Request
-    from .ledger import Arrival
+    from .record import Arrival
     from .world import World
 
 HALF_AN_ANSWER = '{"symbol":"BTCUSDT","orderId":'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from threading import RLock
 
     from .orders import Fill, Order, Trade
+    from .record import Arrival
     from .world import World
 
 _TYPES = {"limit_maker": "limit"}
@@ -88,55 +89,6 @@ class LedgerRequest:
     signed: bool
 
 
-@dataclass(slots=True)
-class Arrival:
-    """A request while it is being answered."""
-
-    time_ms: int
-    method: str
-    path: str
-    operation: str
-    params: dict[str, str]
-    status: int = 0
-    code: int | str | None = None
-    weight: int = 0
-    signed: bool = False
-    problem: Exception | None = None
-
-    def frozen(self) -> LedgerRequest:
-        """As the judge sees it."""
-        return LedgerRequest(
-            when(self.time_ms),
-            self.method,
-            self.path,
-            self.operation,
-            dict(self.params),
-            self.status,
-            self.code,
-            self.weight,
-            self.signed,
-        )
-
-
-@dataclass(slots=True)
-class Record:
-    """What the exchange writes down as it goes."""
-
-    arrivals: list[Arrival] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    used_ids: set[str] = field(default_factory=set)
-
-    def violation(self, text: str) -> None:
-        """A breach of the exchange's rules."""
-        self.violations.append(text)
-
-    def accepted(self, client_id: str) -> None:
-        """An order was accepted under this id; a second one is a breach."""
-        if client_id in self.used_ids:
-            self.violation(f"client order id {client_id} accepted twice")
-        self.used_ids.add(client_id)
-
-
 class Ledger:
     """Read-only: every method gives copies of what is true at the moment of the call."""
 
@@ -191,7 +143,7 @@ class Ledger:
     def requests(self) -> list[LedgerRequest]:
         """Every REST request that arrived, in the order of arrival."""
         with self._lock:
-            return [arrival.frozen() for arrival in self._world.record.arrivals]
+            return [_request(arrival) for arrival in self._world.record.arrivals]
 
     @property
     def violations(self) -> list[str]:
@@ -249,3 +201,17 @@ def _fill(fill: Fill) -> LedgerFill:
 
 def _trade(trade: Trade) -> LedgerTrade:
     return LedgerTrade(str(trade.id), decimal(trade.price), decimal(trade.quantity), trade.side, when(trade.time_ms))
+
+
+def _request(arrival: Arrival) -> LedgerRequest:
+    return LedgerRequest(
+        when(arrival.time_ms),
+        arrival.method,
+        arrival.path,
+        arrival.operation,
+        dict(arrival.params),
+        arrival.status,
+        arrival.code,
+        arrival.weight,
+        arrival.signed,
+    )

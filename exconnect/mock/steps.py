@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from .faults import Fault
-    from .front import Front
     from .http import Request, Response
-    from .keys import Keys
-    from .world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +98,4 @@ class Exchange(Protocol):
 
     def on_violation(self, text: str) -> None:
         """The driver saw a breach."""
-        ...
-
-
-class Core(Exchange, Protocol):
-    """An exchange as the object that the user holds sees it."""
-
-    world: World
-    keys: Keys
-    front: Front
-
-    def restart_clock(self, now_ms: int, activity: float) -> None:
-        """The clock or the activity was set: nothing is made up for."""
-        ...
-
-    def sequence(self, symbol: str) -> int:
-        """The update id of the book as it is at this moment."""
         ...

@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import socket
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
@@ -16,9 +16,11 @@ from websockets.server import ServerProtocol
 from .threads import monotonic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event, RLock
+
     from .http import Request
-    from .server import Server
-    from .steps import Session
+    from .steps import Exchange, Session
 
 MOST_BEHIND = 64 * 1024 * 1024
 POLICY_VIOLATION = 1008
@@ -26,12 +28,25 @@ GOING_AWAY = 1001
 CLOSE_WITHIN = 1.0
 
 
+class Host(Protocol):
+    """What a connection needs of the server."""
+
+    exchange: Exchange
+    lock: RLock
+    stopping: Event
+    now_ms: Callable[[], int]
+
+    def nudge(self) -> None:
+        """Something happened that others may wait for; the caller holds the lock."""
+        ...
+
+
 class Connection:
     """``post`` and ``cut`` may be called from any thread; everything else belongs to the connection's own."""
 
-    def __init__(self, server: Server, sock: socket.socket) -> None:
+    def __init__(self, host: Host, sock: socket.socket) -> None:
         self.kind = ""
-        self._server = server
+        self._host = host
         self._sock = sock
         self._protocol = ServerProtocol(max_size=1 << 20)
         self._outbox: deque[str] = deque()
@@ -84,7 +99,7 @@ class Connection:
         return self._protocol.state is State.OPEN
 
     def _loop(self, session: Session, rest: bytes) -> None:
-        rules = self._server.exchange.rules
+        rules = self._host.exchange.rules
         born = self._heard = monotonic()
         next_ping = born + rules.ping_every
         self._sock.setblocking(False)
@@ -92,10 +107,10 @@ class Connection:
         with selectors.DefaultSelector() as selector:
             selector.register(self._ear, selectors.EVENT_READ)
             selector.register(self._sock, selectors.EVENT_READ)
-            while alive and not self._is_cut and not self._server.stopping.is_set():
+            while alive and not self._is_cut and not self._host.stopping.is_set():
                 alive = self._flush(selector)
                 now = monotonic()
-                rules = self._server.exchange.rules
+                rules = self._host.exchange.rules
                 if now >= next_ping:
                     next_ping = now + rules.ping_every
                     self._ping(now)
@@ -146,22 +161,22 @@ class Connection:
             self._parts.append(bytes(frame.data))
             if frame.fin:
                 text, self._parts = b"".join(self._parts).decode("utf-8", "replace"), []
-                with self._server.lock:
-                    alive = session.receive(text, self._server.now_ms())
-                    self._server.nudge()
+                with self._host.lock:
+                    alive = session.receive(text, self._host.now_ms())
+                    self._host.nudge()
                     return alive
         return True
 
     def _is_within_rate(self) -> bool:
-        most = self._server.exchange.rules.frames_per_second
-        second = self._server.now_ms() // 1000
+        most = self._host.exchange.rules.frames_per_second
+        second = self._host.now_ms() // 1000
         if second != self._second:
             self._second, self._frames = second, 0
         self._frames += 1
         return most is None or self._frames <= most
 
     def _ping(self, now: float) -> None:
-        payload = str(self._server.now_ms()).encode()
+        payload = str(self._host.now_ms()).encode()
         self._unanswered[payload] = now
         self._protocol.send_ping(payload)
 
@@ -176,12 +191,12 @@ class Connection:
 
     def _say_farewell(self, session: Session) -> None:
         self._said_farewell = True
-        with self._server.lock:
-            session.farewell(self._server.now_ms())
+        with self._host.lock:
+            session.farewell(self._host.now_ms())
 
     def _breach(self, text: str, code: int) -> None:
-        with self._server.lock:
-            self._server.exchange.on_violation(text)
+        with self._host.lock:
+            self._host.exchange.on_violation(text)
         self._fail(code, text)
 
     def _fail(self, code: int, reason: str) -> None:
@@ -204,7 +219,7 @@ class Connection:
 
     def _linger(self) -> None:
         """The last bytes (an answer, a close frame), as far as the client takes them at once."""
-        if self._is_cut or self._server.stopping.is_set():
+        if self._is_cut or self._host.stopping.is_set():
             return
         while self._outbox and self._protocol.state is State.OPEN:
             self._protocol.send_text(self._outbox.popleft().encode())

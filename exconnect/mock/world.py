@@ -10,9 +10,9 @@ from .activity import Crowd
 from .chance import seeded
 from .engine import Engine, Numbers
 from .fixed import scaled
-from .ledger import Record
 from .market import Market
 from .orders import Fill, Report, Trade
+from .record import Record
 from .tape import Aggregate, Tape
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import urllib3.connection
 from urllib3.exceptions import ClosedPoolError, EmptyPoolError, HTTPError
 
 from exconnect.errors import ConfigurationError, InvalidArgument
-from exconnect.transport.http import NotSent
+from exconnect.transport.failures import NotSent
 
 _OPTIONS = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from exconnect.config import is_loopback
 from exconnect.errors import ClientClosed, ConfigurationError
 from exconnect.protocol.call import Lane, Request, Response
+from exconnect.transport.failures import Lost, NotSent
 
 if TYPE_CHECKING:
     import ssl
@@ -41,14 +42,6 @@ _POOL_OF = {
     Lane.MARKET: "market",
     Lane.HISTORY: "market",
 }
-
-
-class NotSent(Exception):
-    """No connection, so not a byte of the request has left."""
-
-
-class Lost(Exception):
-    """Something may have left, and there is no usable answer."""
 
 
 class Http:

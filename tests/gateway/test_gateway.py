@@ -19,7 +19,7 @@ from exconnect.errors import (
     WouldExceedLimit,
 )
 from exconnect.protocol.call import Cost, Lane
-from exconnect.transport.http import Lost, NotSent
+from exconnect.transport.failures import Lost, NotSent
 
 DOWN = (503, "")
 

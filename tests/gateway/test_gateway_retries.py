@@ -20,7 +20,7 @@ from exconnect.errors import (
     WouldExceedLimit,
 )
 from exconnect.protocol.call import Replay
-from exconnect.transport.http import NotSent
+from exconnect.transport.failures import NotSent
 
 RESET, DOWN, TIMEOUT, GARBAGE = "reset", (503, "<html>"), (400, {"code": -6}), (200, '{"number": ')
 

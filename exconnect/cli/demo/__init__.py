@@ -9,16 +9,17 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
+from exconnect.cli.demo.merged import Merged
 from exconnect.cli.demo.performance import SYMBOLS, Performance
-from exconnect.cli.demo.show import Show, Telling
-from exconnect.cli.output import DONE, FAILED, Output, shown
+from exconnect.cli.demo.show import Show
+from exconnect.cli.demo.telling import Telling
+from exconnect.cli.output import DONE, FAILED, Output
 from exconnect.cli.session import mock_of
 from exconnect.client import Client
-from exconnect.consolidated import ConsolidatedBook, ConsolidatedView
 from exconnect.environment import Environment
-from exconnect.errors import InvalidArgument, StreamError
+from exconnect.errors import InvalidArgument
 from exconnect.mock import MockExchange
 from exconnect.venue.plan import available
 
@@ -59,39 +60,6 @@ def _performance(stack: ExitStack, mock: MockExchange, given: argparse.Namespace
     options: dict[str, Any] = {} if given.timeout is None else {"timeout": given.timeout}
     client = stack.enter_context(Client(mock.exchange, environment=mock, **options))
     return stack.enter_context(Performance(mock, client, given.seconds, telling))
-
-
-class Merged:
-    """One symbol's book over all exchanges, and how often it changed."""
-
-    def __init__(self, symbol: str, performances: Sequence[Performance]) -> None:
-        self.symbol = symbol
-        self.updates = 0
-        self.exchanges: set[str] = set()
-        self._book = ConsolidatedBook(symbol, *(performance.stream for performance in performances))
-        self._book.on_change(self._count)
-
-    def best(self) -> str:
-        """The best prices now, and where they are."""
-        try:
-            view = self._book.view()
-        except StreamError:
-            return "–"
-        bid, ask = view.best_bid, view.best_ask
-        if bid is None or ask is None:
-            return "–"
-        return f"{shown(bid.price)} on {bid.exchange} / {shown(ask.price)} on {ask.exchange}"
-
-    def _count(self, view: ConsolidatedView) -> None:
-        self.updates += 1
-        self.exchanges.update(view.exchanges)
-
-    def __enter__(self) -> Self:
-        self._book.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._book.close()
 
 
 def _play(performances: Sequence[Performance], show: Show) -> None:

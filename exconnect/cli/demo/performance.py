@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from exconnect.cli.demo.show import Telling
+from exconnect.cli.demo.telling import Telling
 from exconnect.cli.demo.witness import Witness
 from exconnect.cli.output import shown
 from exconnect.client import Client

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-import queue
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from exconnect.cli.market import tidy
+from exconnect.cli.books import tidy
 from exconnect.cli.output import Output, shown
 from exconnect.cli.terminal import Picture, clip, paint
-from exconnect.environment import Environment
 from exconnect.errors import StreamError
 from exconnect.model.enums import Side
 from exconnect.model.market import Book, Trade
 
 if TYPE_CHECKING:
-    from exconnect.cli.demo import Merged
+    from exconnect.cli.demo.merged import Merged
     from exconnect.cli.demo.performance import Performance
+    from exconnect.cli.demo.telling import Telling
 
 _ROWS = 5
 _BOOK_WIDTH, _TAPE_WIDTH, _GAP = 44, 34, "  "
 _LINES = 2 * _ROWS + 2
 _BAR = 30
-
-
-class _Said(NamedTuple):
-    at: float
-    glyph: str
-    text: str
-    colours: tuple[str, ...]
-
-
-class Telling:
-    """What the threads of the story have to say, for the one that writes."""
-
-    def __init__(self, env: Environment) -> None:
-        self._env = env
-        self._begun = env.now()
-        self._said: queue.SimpleQueue[_Said] = queue.SimpleQueue()
-
-    def elapsed(self) -> float:
-        """Seconds since the beginning."""
-        return self._env.now() - self._begun
-
-    def say(self, glyph: str, text: str, *colours: str) -> None:
-        """From any thread."""
-        self._said.put(_Said(self.elapsed(), glyph, text, colours))
-
-    def take(self) -> Iterator[_Said]:
-        """All that was said since the last time."""
-        while not self._said.empty():
-            yield self._said.get()
 
 
 class Show:

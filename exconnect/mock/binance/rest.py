@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.http import Response
-from exconnect.mock.ledger import Arrival
 from exconnect.mock.limits import Gate, Limited, OrderCount, Window
 from exconnect.mock.orders import Report
+from exconnect.mock.record import Arrival
 
 from . import account, market_data, trading
 from .auth import authenticate

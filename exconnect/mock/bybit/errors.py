@@ -133,14 +133,3 @@ def _price_code(wish: NewOrder) -> int:
     if any(price % wish.market.tick for price in prices):
         return 170134
     return 170132 if any(price > wish.market.max_price for price in prices) else 170133
-
-
-REJECT_REASONS: Mapping[str, str] = {
-    "would_take": "EC_PostOnlyWillTakeLiquidity",
-    "insufficient_liquidity": "EC_NoImmediateQtyToFill",
-    "no_liquidity": "EC_NoImmediateQtyToFill",
-    "unfilled_ioc_quantity_expired": "EC_NoImmediateQtyToFill",
-    "unfilled_fok_order_expired": "EC_NoEnoughQtyToFill",
-    "canceled": "EC_PerCancelRequest",
-    "": "EC_NoError",
-}

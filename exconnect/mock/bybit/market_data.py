@@ -14,7 +14,8 @@ from exconnect.mock.intervals import DAY
 from . import shapes
 from .endpoints import Call, Endpoint
 from .errors import Fail
-from .placing import BAND
+from .messages import limits_of
+from .shapes import INTERVALS
 
 if TYPE_CHECKING:
     from exconnect.mock.market import Market
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     from .shapes import Json
 
 MOST_DEPTH = 1000
-INTERVALS = {
-    "1": "1m",
-    "3": "3m",
-    "5": "5m",
-    "15": "15m",
-    "30": "30m",
-    "60": "1h",
-    "120": "2h",
-    "240": "4h",
-    "360": "6h",
-    "720": "12h",
-    "D": "1d",
-    "W": "1w",
-    "M": "1M",
-}
 _UNKNOWN = Fail(10001, "Not supported symbols")
 
 
@@ -139,12 +125,6 @@ def price_limit(call: Call) -> Json:
     """Between these prices orders are taken."""
     market = call.params.market(_UNKNOWN)
     return limits_of(market, call.world.engine.last[market.symbol], call.now_ms)
-
-
-def limits_of(market: Market, last: int, now_ms: int) -> Json:
-    """The band around the last price."""
-    highest, lowest = plain(last + last // BAND), plain(last - last // BAND)
-    return {"symbol": market.name, "buyLmt": highest, "sellLmt": lowest, "ts": str(now_ms)}
 
 
 def status(call: Call) -> Json:  # noqa: ARG001

@@ -12,7 +12,8 @@ from exconnect.mock.fixed import SCALE, plain
 from exconnect.mock.intervals import DAY
 
 from . import shapes
-from .market_data import INTERVALS, limits_of
+from .placing import BAND
+from .shapes import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +78,12 @@ def price_limit(topic: str, world: World, market: Market, now_ms: int) -> list[J
     row = limits_of(market, world.engine.last[market.symbol], now_ms)
     del row["ts"]
     return [{"topic": topic, "ts": now_ms, "data": row}]
+
+
+def limits_of(market: Market, last: int, now_ms: int) -> Json:
+    """The band around the last price."""
+    highest, lowest = plain(last + last // BAND), plain(last - last // BAND)
+    return {"symbol": market.name, "buyLmt": highest, "sellLmt": lowest, "ts": str(now_ms)}
 
 
 def candles(topic: str, world: World, market: Market, interval: str, now_ms: int) -> list[Json]:

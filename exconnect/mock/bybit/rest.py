@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from exconnect.mock.http import Response
-from exconnect.mock.ledger import Arrival
 from exconnect.mock.limits import Ban, Quota, Rolling
+from exconnect.mock.record import Arrival
 
 from . import account, market_data, trading
 from .auth import authenticate

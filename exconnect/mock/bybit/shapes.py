@@ -12,8 +12,6 @@ from exconnect.mock.fixed import SCALE, plain, times
 from exconnect.mock.market import FEE
 from exconnect.mock.orders import MARKET_TYPES, Order
 
-from .errors import REJECT_REASONS
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -28,6 +26,30 @@ Json = dict[str, Any]
 SIDES = {"buy": "Buy", "sell": "Sell"}
 STOP_KINDS = {"StopOrder": "Stop", "Order": ""}
 RATIO = "0.05"
+INTERVALS = {
+    "1": "1m",
+    "3": "3m",
+    "5": "5m",
+    "15": "15m",
+    "30": "30m",
+    "60": "1h",
+    "120": "2h",
+    "240": "4h",
+    "360": "6h",
+    "720": "12h",
+    "D": "1d",
+    "W": "1w",
+    "M": "1M",
+}
+_REJECT_REASONS = {
+    "would_take": "EC_PostOnlyWillTakeLiquidity",
+    "insufficient_liquidity": "EC_NoImmediateQtyToFill",
+    "no_liquidity": "EC_NoImmediateQtyToFill",
+    "unfilled_ioc_quantity_expired": "EC_NoImmediateQtyToFill",
+    "unfilled_fok_order_expired": "EC_NoEnoughQtyToFill",
+    "canceled": "EC_PerCancelRequest",
+    "": "EC_NoError",
+}
 _CANCEL_TYPES = {
     "canceled": "CancelByUser",
     "expired_in_match": "CancelBySmp",
@@ -79,12 +101,12 @@ class Moment:
     def reject_reason(self) -> str:
         """Why it ended without what was wished."""
         if self.status == "canceled":
-            return REJECT_REASONS["canceled"]
+            return _REJECT_REASONS["canceled"]
         if self.status == "expired_in_match":
             return "EC_BySelfMatch"
         if self.status not in {"expired", "rejected"} or self.order.expiry_reason.startswith("oco_"):
-            return REJECT_REASONS[""]
-        return REJECT_REASONS.get(self.order.expiry_reason, "EC_Others")
+            return _REJECT_REASONS[""]
+        return _REJECT_REASONS.get(self.order.expiry_reason, "EC_Others")
 
     @property
     def cancel_type(self) -> str:

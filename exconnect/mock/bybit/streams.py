@@ -17,7 +17,7 @@ from exconnect.mock.orders import Trade
 
 from . import messages
 from .depths import Depths
-from .market_data import INTERVALS
+from .shapes import INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
