@@ -17,7 +17,7 @@ from exconnect.mock.fixed import scaled
 from exconnect.mock.steps import Send, Wait
 from exconnect.mock.world import Setup
 from exconnect.protocol.call import Response
-from exconnect.transport.http import Lost, NotSent
+from exconnect.transport.failures import Lost, NotSent
 
 SYMBOLS = {"BTC/USDT": "60000"}
 BALANCES = {"USDT": "1000000", "BTC": "100"}

@@ -228,7 +228,7 @@ def test_the_ledger_sees_every_request(core):
         ("/v5/nothing", {}),
     ):
         core.read(path, **params)
-    requests = [arrival.frozen() for arrival in core.world.record.arrivals]
+    requests = core.world.record.arrivals
     assert [request.operation for request in requests] == [
         "fetch_tickers",
         "fetch_ticker",
