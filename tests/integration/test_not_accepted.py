@@ -172,9 +172,11 @@ def test_canceling_what_never_arrived(client, mock):
         client.cancel_order("never-placed", symbol="BTC/USDT")
 
 
-@pytest.fixture
-def invisible(client, mock, monkeypatch):
-    """An order that exists, and of which all evidence says that it does not."""
+def make_invisible(client, mock, monkeypatch):
+    """An order that exists, and of which all evidence says that it does not, until the fault is removed.
+
+    No fixture: the order may be found at once, and nobody captures what is logged between a set-up and its test.
+    """
     monkeypatch.setattr("exconnect.trading.absence._left_no_trace", lambda *_: True)
     monkeypatch.setattr("exconnect.trading.absence._fenced", lambda *_: None)
     mock.faults.add("reset", on="place_order", at="after_accept")
@@ -182,38 +184,39 @@ def invisible(client, mock, monkeypatch):
     order = unknown(client).resolve(timeout=40)
     assert order.status is OrderStatus.NOT_ACCEPTED
     assert mock.ledger.order(order.client_order_id).status == "new"
-    blind.remove()
-    return order
+    return order, blind
 
 
 def is_canceled(client, order):
     return client.orders.wait(order, timeout=20).status is OrderStatus.CANCELED
 
 
-@pytest.fixture
-def heard(client):
-    """What a handler is told from the beginning; one that is added later may still hear of what was just before it."""
-    return client.orders.on_change(Seen())
-
-
-def test_an_order_that_shows_up_after_all_is_canceled(client, mock, heard, invisible, caplog):
+def test_an_order_that_shows_up_after_all_is_canceled(client, mock, monkeypatch, caplog):
+    heard = client.orders.on_change(Seen())
+    order, blind = make_invisible(client, mock, monkeypatch)
+    blind.remove()
     client.fetch_open_orders()
-    assert is_canceled(client, invisible)
-    assert mock.ledger.order(invisible.client_order_id).status == "canceled"
+    assert is_canceled(client, order)
+    assert mock.ledger.order(order.client_order_id).status == "canceled"
     assert "ZombieOrder" in caplog.text
     changes = heard.until(lambda orders: orders[-1].status is OrderStatus.CANCELED)
     told = [status for status, _ in groupby(change.status for change in changes)]
     assert told.count(OrderStatus.NOT_ACCEPTED) == 1  # it is never said again once the order was seen
 
 
-def test_it_is_looked_for_again_in_the_background(mock, heard, invisible):
+def test_it_is_looked_for_again_in_the_background(client, mock, monkeypatch):
     """Nobody asks for an order that is over: whoever canceled it was in the background."""
+    heard = client.orders.on_change(Seen())
+    order, blind = make_invisible(client, mock, monkeypatch)
+    blind.remove()
     heard.until(lambda orders: orders[-1].status is OrderStatus.CANCELED, timeout=40)
-    assert mock.ledger.order(invisible.client_order_id).status == "canceled"
+    assert mock.ledger.order(order.client_order_id).status == "canceled"
 
 
-def test_a_stream_tells_of_it_in_a_later_process(client, mock, invisible):
+def test_a_stream_tells_of_it_in_a_later_process(client, mock, monkeypatch):
+    order, blind = make_invisible(client, mock, monkeypatch)
     client.close()
+    blind.remove()
     notices = queue.Queue()
     with Client(mock.exchange, environment=mock) as later, later.stream() as stream:
         stream.on_notice(notices.put)
@@ -221,8 +224,8 @@ def test_a_stream_tells_of_it_in_a_later_process(client, mock, invisible):
         stream.start()
         notice = notices.get(timeout=40)
         assert isinstance(notice, ZombieOrder)
-        assert notice.order.client_order_id == invisible.client_order_id
-        assert is_canceled(later, invisible)
+        assert notice.order.client_order_id == order.client_order_id
+        assert is_canceled(later, order)
 
 
 @pytest.mark.parametrize("is_listing_down", [False, True])
