@@ -202,8 +202,9 @@ class Connection(ABC):
 
     def abort(self) -> None:
         """It did not end by itself: take the socket from under it."""
-        if self._socket is not None:
-            self._socket.abort()
+        socket = self._socket  # its own thread may give it up at any moment
+        if socket is not None:
+            socket.abort()
 
     def forked(self) -> None:
         """In a child: the connection is the parent's."""
