@@ -24,15 +24,8 @@ from urllib3.exceptions import ClosedPoolError, EmptyPoolError, HTTPError
 
 from exconnect.errors import ConfigurationError, InvalidArgument
 from exconnect.transport.failures import NotSent
+from exconnect.transport.route import dial
 
-_OPTIONS = (
-    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 10),
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 15_000),  # ms; unacknowledged bytes for so long: the other side is gone
-)
 MAX_IDLE_S = 50.0  # servers close after 60 and more; a request that meets the close is lost
 _CHUNK = 65_536
 
@@ -141,23 +134,7 @@ class DirectConnection(Connection):
     """Dials all addresses of a name within one deadline; urllib3 grants it to each of them."""
 
     def _new_conn(self) -> socket.socket:
-        found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        failure: OSError = OSError("no address")
-        for number, (family, kind, protocol, _, address) in enumerate(found):
-            left = self.left()
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for level, name, value in _OPTIONS:
-                    if hasattr(socket, name):
-                        sock.setsockopt(level, getattr(socket, name), value)
-                sock.settimeout(left / (len(found) - number))
-                sock.connect(address)
-                sock.settimeout(self.left())
-                return sock
-            except OSError as error:
-                sock.close()
-                failure = error
-        raise failure
+        return dial(self.host.strip("[]"), self.port, self.left)
 
 
 class Pool(urllib3.HTTPConnectionPool):

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_REPLY = 16_384
-_KEEPALIVE = (("SO_KEEPALIVE", 1), ("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-_USER_TIMEOUT_MS = 15_000  # unacknowledged bytes for so long: the other side is gone
+_OPTIONS = (
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 10),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 15_000),  # ms; unacknowledged bytes for so long: the other side is gone
+)
 
 
 class Target(NamedTuple):
@@ -37,17 +43,24 @@ def connect(
         ConfigurationError: a SOCKS proxy without the extra.
     """
     deadline = now() + timeout
+
+    def left() -> float:
+        seconds = deadline - now()
+        if seconds <= 0:
+            raise TimeoutError("timed out")
+        return seconds
+
     url = proxy_for(target, proxy)
     if url is None:
-        return _dial(target.host, target.port, now, deadline, own)
+        return dial(target.host, target.port, left, own)
     parts = urlsplit(url)
     if parts.scheme.startswith("socks"):
         return _through_socks(url, target, timeout)
     if parts.scheme != "http":
         raise ConfigurationError(f"websockets take proxies of the form http:// or socks5h://, not {parts.scheme}://")
-    sock = _dial(parts.hostname or "", parts.port or 80, now, deadline, own)
+    sock = dial(parts.hostname or "", parts.port or 80, left, own)
     try:
-        _through_http(sock, url, target, now, deadline)
+        _through_http(sock, url, target, left)
     except BaseException:
         sock.close()
         raise
@@ -70,52 +83,59 @@ def proxy_for(target: Target, proxy: str | None) -> str | None:
     return url if url is None or "://" in url else f"http://{url}"
 
 
-def _dial(
-    host: str, port: int, now: Callable[[], float], deadline: float, own: Callable[[socket.socket], None]
+def dial(
+    host: str, port: int, left: Callable[[], float], own: Callable[[socket.socket], object] | None = None
 ) -> socket.socket:
+    """A TCP connection to the first address of `host` that answers, within `left()` seconds for all of them together.
+
+    Each address gets an equal part of what is left: one that swallows every packet, as IPv6 does behind some routers,
+    leaves time for the next. `own` gets each socket before it is connected.
+
+    Raises:
+        OSError: none of them answers; `left` raises a `TimeoutError` when nothing is left.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        left = deadline - now()
-        if left <= 0:
-            raise TimeoutError("timed out")
+    for number, (family, kind, protocol, _, address) in enumerate(found):
+        seconds = left() / (len(found) - number)
         sock = socket.socket(family, kind, protocol)
         try:
             _tune(sock)
-            own(sock)
-            sock.settimeout(left)
+            if own is not None:
+                own(sock)
+            sock.settimeout(seconds)
             sock.connect(address)
+            sock.settimeout(left())
             return sock
         except OSError as error:
             sock.close()
             failure = error
+        except BaseException:
+            sock.close()
+            raise
     raise failure
 
 
 def _tune(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for name, value in _KEEPALIVE:
-        level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
+    for level, name, value in _OPTIONS:
         if hasattr(socket, name):
             sock.setsockopt(level, getattr(socket, name), value)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)
 
 
-def _through_http(sock: socket.socket, url: str, target: Target, now: Callable[[], float], deadline: float) -> None:
+def _through_http(sock: socket.socket, url: str, target: Target, left: Callable[[], float]) -> None:
     name = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     lines = [f"CONNECT {name} HTTP/1.1", f"Host: {name}"]
     parts = urlsplit(url)
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(secret.encode()).decode()}")
-    sock.settimeout(max(deadline - now(), 0.001))
+    sock.settimeout(left())
     sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     reply = b""
     while not reply.endswith(b"\r\n\r\n"):
-        left = deadline - now()
-        if left <= 0 or len(reply) > _MAX_REPLY:
-            raise TimeoutError("the proxy did not answer in time")
-        sock.settimeout(left)
+        if len(reply) > _MAX_REPLY:
+            raise ConnectionAbortedError(f"the proxy answers with more than {_MAX_REPLY} bytes")
+        sock.settimeout(left())
         byte = sock.recv(1)  # one at a time: what follows the reply is the server's
         if not byte:
             raise ConnectionResetError("the proxy closed the connection")

@@ -296,6 +296,27 @@ def test_nobody_there():
         opened("ws://nowhere.invalid")
 
 
+def test_an_address_that_answers_nothing_leaves_time_for_the_next(monkeypatch):
+    with Server(echo) as server, socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        hole = full.getsockname()
+        waiting = [socket.socket() for _ in range(4)]  # more than it has room for: what comes after hears nothing
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(hole)
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_, **__: [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (hole, ("127.0.0.1", server.port))
+            ],
+        )
+        sock = WebSocket("ws://two.addresses", now=time.monotonic)
+        sock.open(timeout=1.0)
+        sock.close()
+        for each in waiting:
+            each.close()
+
+
 def test_a_server_that_drips_does_not_hold_us():
     go = threading.Event()
 
