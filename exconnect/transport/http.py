@@ -18,10 +18,9 @@ from exconnect.config import is_loopback
 from exconnect.errors import ClientClosed, ConfigurationError
 from exconnect.protocol.call import Lane, Request, Response
 from exconnect.transport.failures import Lost, NotSent
+from exconnect.transport.tls import trusting
 
 if TYPE_CHECKING:
-    import ssl
-
     from exconnect.environment import Environment
     from exconnect.transport.connections import Pool
 
@@ -126,7 +125,7 @@ class Http:
         from exconnect.transport import connections
 
         _refuse_late_patching()
-        proxy, context = self._route(), _trusting(self._ca_file)
+        proxy, context = self._route(), trusting(self._ca_file)
         self._headers = (
             ("User-Agent", f"exconnect/{metadata.version('exconnect')}"),
             ("Accept", "application/json"),
@@ -157,23 +156,6 @@ def _refuse_late_patching() -> None:
     if urllib3.util.ssl_.SSLContext is not ssl.SSLContext:
         text = "ssl was patched (gevent?) after urllib3 was imported: monkey-patch before importing anything else"
         raise ConfigurationError(text)
-
-
-def _trusting(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates and host names are verified; no environment variable has a say, SSLKEYLOGFILE neither."""
-    import ssl
-
-    import certifi
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(certifi.where())
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(ca_file)
-        except OSError as error:
-            raise ConfigurationError(f"ca_file={ca_file!r} holds no certificates: {error}") from None
-    return context
 
 
 def _read(answer: HTTPResponse, max_body: int, path: str) -> Response:

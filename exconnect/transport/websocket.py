@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from exconnect.errors import TransportError
 from exconnect.transport import frames
 from exconnect.transport.route import Target, connect
+from exconnect.transport.tls import trusting
 
 if TYPE_CHECKING:
     import ssl
@@ -76,7 +77,7 @@ class WebSocket:
 
         Raises:
             TransportError: no connection, no trust, or no websocket there.
-            ConfigurationError: the proxy needs an extra that is not installed.
+            ConfigurationError: a proxy or CA file that cannot work.
         """
         parts = urlsplit(self._url)
         target = Target(parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80), parts.scheme)
@@ -98,13 +99,15 @@ class WebSocket:
             raise ConnectionAbortedError("aborted")
 
     def _secure(self, host: str, timeout: float) -> None:
-        import ssl  # costs more than all the rest of this module, and a plain connection needs none of it
+        import ssl
 
         sock = self._open_socket()
         sock.settimeout(timeout)
-        self._tls = trusting(self._ca_file).wrap_socket(sock, server_hostname=host)
-        self._not_yet = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+        # Ours before it shakes hands: `abort` must find the socket that a server keeps waiting.
+        self._tls = trusting(self._ca_file).wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
         self._own(self._tls)
+        self._tls.do_handshake()
+        self._not_yet = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
     def _shake_hands(self, timeout: float) -> None:
         import websocket
@@ -269,19 +272,6 @@ class _Patience:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
-
-
-def trusting(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """What TLS verifies against: the public authorities as REST knows them, and those of `ca_file`."""
-    import ssl
-
-    import certifi
-
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    return context
 
 
 def _reason(payload: bytes) -> str:

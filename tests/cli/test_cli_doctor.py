@@ -227,6 +227,17 @@ def test_a_certificate_that_is_trusted(run, encrypted, monkeypatch, tmp_path):
     assert "TLSv1.3" in checks["rest tls"]["detail"]
 
 
+def test_a_ca_file_without_certificates(run, encrypted, monkeypatch, tmp_path):
+    config, file = tmp_path / "exconnect.toml", tmp_path / "ca.pem"
+    file.write_text("nothing")
+    config.write_text(f'[default.binance]\nca_file = "{file}"\n')
+    monkeypatch.setenv("EXCONNECT_CONFIG", str(config))
+    ran = run("doctor", "--environment", encrypted[0], "--timeout", "2", "--json")
+    checks = {check["name"]: check for check in ran.last["checks"]}
+    assert (ran.code, wrong(checks)) == (1, ["rest tls", "stream tls"])
+    assert str(file) in checks["rest tls"]["detail"]
+
+
 @pytest.mark.parametrize(
     "version, least, older",
     [

@@ -259,6 +259,24 @@ def test_a_certificate_for_another_name_is_refused(authority, tmp_path):
         opened(server.url, ca_file=str(file))
 
 
+def test_no_variable_makes_the_keys_of_a_connection_known(authority, tmp_path, monkeypatch):
+    log, file = tmp_path / "keys.log", tmp_path / "ca.pem"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(file))
+    with Server(echo, context) as server:
+        opened(server.url, ca_file=str(file)).close()
+    assert not log.exists()
+
+
+def test_a_ca_file_without_certificates(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text("nothing")
+    with Server(echo) as server, pytest.raises(ConfigurationError, match="holds no certificates"):
+        opened(server.url.replace("ws", "wss", 1), ca_file=str(file))
+
+
 def answer(text):
     def talk(sock):
         sock.recv(65_536)
@@ -347,10 +365,17 @@ def test_a_server_that_floods_the_handshake_does_not_fill_the_memory():
         opened(server.url)
 
 
-def test_abort_frees_a_handshake_that_hangs():
-    accepted, go = threading.Event(), threading.Event()
-    with Raw(lambda sock: (accepted.set(), go.wait(10))) as server:
-        sock = WebSocket(server.url, now=time.monotonic)
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_abort_frees_a_handshake_that_hangs(scheme):
+    begun, go = threading.Event(), threading.Event()
+
+    def hang(sock):
+        sock.recv(1)
+        begun.set()
+        go.wait(10)
+
+    with Raw(hang) as server:
+        sock = WebSocket(server.url.replace("ws", scheme, 1), now=time.monotonic)
         failed = []
 
         def open_it():
@@ -361,12 +386,10 @@ def test_abort_frees_a_handshake_that_hangs():
 
         thread = threading.Thread(target=open_it)
         thread.start()
-        assert accepted.wait(10)
-        begin = time.monotonic()
+        assert begun.wait(10)
         sock.abort()
         thread.join(5)
         assert failed
-        assert time.monotonic() - begin < 2
         go.set()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
 from exconnect.config import is_loopback
+from exconnect.errors import ConfigurationError
 from exconnect.model.values import datetime_of
+from exconnect.transport.tls import trusting
 from exconnect.venue.parts import Venue
 
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
@@ -50,8 +51,10 @@ def _connect(venue: Venue, part: str, host: str, port: int, timeout: float, *, i
             detail = f"{host}:{port} answers in {(venue.env.now() - begun) * 1000:.0f} ms"
             if not is_encrypted:
                 return Check(name, True, f"{detail}, unencrypted, on this machine", is_road=True)
-            with _context(venue.ca_file).wrap_socket(sock, server_hostname=host) as tls:
+            with trusting(venue.ca_file).wrap_socket(sock, server_hostname=host) as tls:
                 return _encrypted(venue, name, detail, tls)
+    except ConfigurationError as error:
+        return Check(name, False, error.message, "ca_file= takes certificates in PEM")
     except ssl.SSLCertVerificationError as error:
         advice = "somebody in between answers in its place, or a CA is missing: ca_file= takes one more"
         return Check(name, False, f"{host}: {error.verify_message}", advice, is_road=True)
@@ -72,14 +75,3 @@ def _encrypted(venue: Venue, name: str, detail: str, tls: ssl.SSLSocket) -> Chec
 def _end_of(tls: ssl.SSLSocket) -> datetime:
     certificate = tls.getpeercert() or {}
     return datetime_of(int(ssl.cert_time_to_seconds(str(certificate["notAfter"]))) * 1000)
-
-
-def _context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """Trusts whom the client trusts."""
-    import certifi
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(certifi.where())
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    return context
