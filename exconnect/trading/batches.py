@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from exconnect.errors import ExchangeError, ExconnectError, OutcomeUnknown
+from exconnect.errors import ExchangeError, ExconnectError, OutcomeUnknown, WouldExceedLimit
 from exconnect.model.order import AmendOrder, CancelOrder, Order, PlaceOrder, client_id_of
 from exconnect.protocol.call import Failure, FailureKind
 from exconnect.trading.amends import Amending, Amends
@@ -156,8 +156,8 @@ class Batches:
                 break  # each goes alone
             outcomes = self._outcomes(make(batch, chunk), len(chunk), operation, deadline)
             for wish, outcome in zip(chunk, outcomes, strict=True):
-                if isinstance(outcome, Failure) and outcome.kind is FailureKind.LIMIT:
-                    continue  # the budget was short for it: alone it waits
+                if _lacks_budget(outcome):
+                    continue  # alone it costs less, and waits
                 order = order_of(wish)
                 names = Names(operation, order.exchange, order.symbol, order.client_order_id)
                 answers[id(wish)] = partial(_raise, outcome, names)
@@ -178,6 +178,9 @@ class Batches:
         try:
             answers = self._desk.gateway.execute(call, deadline.left * SENDING, sending)
         except ExconnectError as error:
+            if isinstance(error, WouldExceedLimit) and len(orders) > 1:  # not sent; fewer cost less
+                half = len(orders) // 2
+                return self._send(batch, orders[:half], deadline) + self._send(batch, orders[half:], deadline)
             return self._settled([(each, _copy(error, _names(each))) for each in orders], deadline)
         except BaseException:
             for each in orders:
@@ -208,6 +211,12 @@ def _tried(run: Callable[[], T]) -> T | ExconnectError:
         return run()
     except ExconnectError as error:
         return error
+
+
+def _lacks_budget(outcome: Failure | ExconnectError | None) -> bool:
+    if isinstance(outcome, Failure):
+        return outcome.kind is FailureKind.LIMIT
+    return isinstance(outcome, WouldExceedLimit)
 
 
 def _raise(outcome: Failure | ExconnectError | None, names: Names) -> None:

@@ -348,6 +348,15 @@ def test_batches_give_one_result_per_item(client, mock):
     assert open_ids(mock) == set()
 
 
+def test_a_batch_that_a_share_of_the_budget_never_has_room_for_goes_in_parts(mock):
+    with Client(mock.exchange, environment=mock, budget_share=0.3) as client:
+        orders = client.place_orders([PlaceOrder(BTC, "buy", "0.01", price=str(59000 + n)) for n in range(8)])
+        assert [type(order) for order in orders] == [Order] * 8
+        canceled = client.cancel_orders(orders)
+        assert [order.status for order in canceled] == [OrderStatus.CANCELED] * 8
+    assert open_ids(mock) == set()
+
+
 # ---- never twice ----------------------------------------------------------------------------------------------------
 
 
