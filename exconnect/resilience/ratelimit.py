@@ -130,11 +130,6 @@ class Grant:
         self.number = number
 
 
-class _Ban(NamedTuple):
-    until: float
-    since: float
-
-
 class RateLimiter:
     """All budgets of one exchange at one address. `share` is the part of every limit that is ours.
 
@@ -149,7 +144,7 @@ class RateLimiter:
         self._pools: dict[str, Pool] = {}
         self._windows: dict[tuple[str, str], _Window] = {}
         self._plans: dict[tuple[tuple[Cost, ...], str], tuple[_Item, ...]] = {}
-        self._bans: dict[tuple[str, str], _Ban] = {}
+        self._bans: dict[tuple[str, str], float] = {}  # until when
         self._last_strike = float("-inf")
         self._penance_until = float("-inf")
         self._number = 0
@@ -181,13 +176,13 @@ class RateLimiter:
             if items is None:
                 items = self._plan(costs, account)
             is_cancel = lane is Lane.CANCEL
-            is_strict = now < self._penance_until and not is_cancel
+            penance = 0.0 if is_cancel else max(self._penance_until - now, 0.0)
             for window, amount, _ in items:
                 if wall_ms // window.length != window.index:
                     window.roll(wall_ms)
                 share = _UNLIMITED if is_cancel and not window.binds_cancels else CEILINGS[lane]
-                if is_strict or window.used + amount > window.limit * share:
-                    wait = max(wait, self._lack(window, amount, share, now, wall_ms))
+                if penance or window.used + amount > window.limit * share:
+                    wait = max(wait, self._lack(window, amount, share, penance, wall_ms))
             if wait > 0:
                 return wait
             self._number += 1
@@ -226,12 +221,12 @@ class RateLimiter:
         """The exchange said stop, for so long: everything from this address, or what uses pools of one kind."""
         with self.changed:
             key = ("", "") if kind is None else (kind, account if self._scope(kind) == "account" else "")
-            known = self._bans.get(key)
-            if known is None or now >= known.until:
+            known = self._bans.get(key, now)
+            if now >= known:
                 if now - self._last_strike <= _STRIKE_S:
                     self._penance_until = now + _PENANCE_S
                 self._last_strike = now
-            self._bans[key] = _Ban(max(now + seconds, known.until if known else now), now)
+            self._bans[key] = max(now + seconds, known)
             self._notify()
 
     def uses(self, account: str, wall_ms: int) -> dict[str, tuple[int, int, float]]:
@@ -247,30 +242,28 @@ class RateLimiter:
     def banned_for(self, now: float) -> float:
         """Seconds until this address may send again; 0.0 if it may."""
         with self.changed:
-            ban = self._bans.get(("", ""))
-            return max(0.0, ban.until - now) if ban is not None else 0.0
+            return max(0.0, self._bans.get(("", ""), now) - now)
 
-    def _lack(self, window: _Window, amount: int, share: float, now: float, wall_ms: int) -> float:
+    def _lack(self, window: _Window, amount: int, share: float, penance: float, wall_ms: int) -> float:
         ceiling = window.limit * share
         if amount > ceiling:
             name, limit = window.name, window.limit
             text = f"costs {amount} of {name}, and calls of this sort may use {int(ceiling)} of {limit} at most"
             raise WouldExceedLimit(text, {"limit": name})
-        if now < self._penance_until:
+        if penance:
             if amount > ceiling / 2:
-                return self._penance_until - now
+                return penance
             ceiling /= 2
         return 0.0 if window.used + amount <= ceiling else window.resets_in(wall_ms) + _EDGE_S
 
     def _banned(self, costs: tuple[Cost, ...], lane: Lane, account: str, now: float) -> float:
         wait = 0.0
         kinds = {cost.kind for cost in costs}
-        for (kind, of), ban in list(self._bans.items()):
-            until = ban.until + lane * _REOPEN_S
-            if now >= ban.until + len(Lane) * _REOPEN_S:
+        for (kind, of), until in list(self._bans.items()):
+            if now >= until + len(Lane) * _REOPEN_S:
                 del self._bans[kind, of]
             elif not kind or (kind in kinds and of in ("", account)):
-                wait = max(wait, until - now)
+                wait = max(wait, until + lane * _REOPEN_S - now)
         return wait
 
     def _plan(self, costs: tuple[Cost, ...], account: str) -> tuple[_Item, ...]:

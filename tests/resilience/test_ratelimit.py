@@ -299,6 +299,16 @@ def test_a_rolling_window_never_holds_more_than_its_limit_in_any_second(rolling)
     assert used(rolling, "create_1s", at=2.0) == 1
 
 
+def test_lower_ceilings_are_not_for_cancels(rolling):
+    for at in (50.0, 52.0):
+        rolling.ban(1.0, at)
+    settle(rolling, reserve(rolling, CREATE, Lane.CANCEL, at=5.0), at=5.0)
+    batch = (Cost("create", 10),)
+    settle(rolling, reserve(rolling, batch, Lane.CANCEL, at=5.0), at=5.0)
+    assert reserve(rolling, batch, Lane.CANCEL, at=5.0) == pytest.approx(1.02)
+    assert reserve(rolling, batch, Lane.PLACE, at=5.0) == pytest.approx(952 - 55)
+
+
 def test_what_was_never_sent_is_given_back_by_a_rolling_window(rolling):
     rolling.cancel(reserve(rolling, CREATE))
     assert used(rolling, "create_1s") == 0
