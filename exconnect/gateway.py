@@ -232,11 +232,10 @@ class Gateway:
                 self._limiter.cancel(grant)
                 raise
             result = self._sent(trip, request, grant)
-        except BaseException:
-            for breaker, name in probes:
+            self._record(part, result, is_signed=is_signed)
+        finally:
+            for breaker, name in probes:  # whatever came of it: an answer that is lost says nothing of the key
                 breaker.release(name)
-            raise
-        self._record(part, result, is_signed=is_signed)
         return result
 
     def _admit(self, trip: _Trip[Any], part: str, probes: list[tuple[CircuitBreaker, str]]) -> None:

@@ -297,6 +297,18 @@ def test_a_wrong_key_is_not_hammered(gateway, server, env, query, cancel, market
     assert gateway.execute(query, 12.0)
 
 
+def test_a_lost_answer_to_a_probe_of_the_key_leaves_its_place(gateway, server, env, query, place):
+    server.tell("/query", *[(400, {"code": -3})] * 5)
+    for _ in range(5):
+        with pytest.raises(AuthenticationError):
+            gateway.execute(query, 12.0)
+    env.ahead += 2
+    server.tell("/place", "reset")
+    with pytest.raises(OutcomeUnknown):
+        gateway.execute(place, 12.0)
+    assert gateway.execute(query, 12.0)
+
+
 @pytest.mark.parametrize("code", [-1, -4, -5])
 def test_a_refusal_is_no_failure(gateway, server, place, code):
     server.tell("/place", *[(400, {"code": code})] * 40)
