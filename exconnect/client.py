@@ -415,7 +415,10 @@ class Client(AccountData):
 
     @says_operation
     def recover(self, *, timeout: float = 30.0) -> list[Order]:
-        """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too."""
+        """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too.
+
+        Open orders of this account that no journal here knows are logged as a warning, each once.
+        """
         venue = self._private()
         return venue.commands.recovery.recover(self._timeout(timeout))
 

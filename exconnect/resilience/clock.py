@@ -150,6 +150,11 @@ class ClientOrderIds:
             return False
         return all(letter in _VALUES for group in groups[1:] for letter in group) and _checked(text[:-3]) == text
 
+    @classmethod
+    def is_of(cls, account: str, text: str) -> bool:
+        """Whether it was made for this account."""
+        return cls.is_ours(text) and text.split("-")[1] == _namespace(account)
+
 
 def _namespace(label: str) -> str:
     return _base32(int.from_bytes(hashlib.blake2s(label.encode(), digest_size=4).digest(), "big"), 4)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exconnect.trading.doubts import Doubts
     from exconnect.trading.instruments import Instruments
     from exconnect.trading.orders import OrderStore
+    from exconnect.trading.strays import Strays
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Desk(Struct, frozen=True):
     instruments: Instruments
     orders: OrderStore
     doubts: Doubts
+    strays: Strays | None  # None without a journal: then nothing is written down of earlier orders
     instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
     listing: Callable[[tuple[str, ...], float], object]  # loads by the exchange's symbols
 
@@ -80,11 +82,13 @@ class Desk(Struct, frozen=True):
             return self.call(call, max(deadline.left, 0.001))
 
         found = whole(ask, {}, mark_order).items
-        if not strange:
-            return found
         for name in sorted(strange):
             self._learn(name, deadline)
-        return [replace(order, symbol=self._symbol(order.symbol)) for order in found]
+        if strange:
+            found = [replace(order, symbol=self._symbol(order.symbol)) for order in found]
+        if self.strays is not None:
+            self.strays.look(found)
+        return found
 
     def _learn(self, exchange_symbol: str, deadline: Deadline) -> None:
         try:

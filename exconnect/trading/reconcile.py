@@ -28,7 +28,6 @@ _LOOK_S = 15.0  # that one look in the background may take
 _SPREAD = 0.2  # each pause varies by so much, so that many unknown orders do not ask at once
 _REVISIT_S, _LAST_REVISIT_S = 60.0, 86_400.0 * 3  # pauses before visits double, a week in all
 _SAMPLED, _MOST_SAMPLED, _LONGEST_SAMPLE_S = 0.01, 3, 600.0
-_MANY = 20  # orders of which it is better to ask for all that are open first
 
 
 def find_out(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order:
@@ -43,8 +42,6 @@ def find_out_all(desk: Desk, orders: Sequence[Order], deadline: Deadline) -> Non
     Not seeing an order proves nothing: what the exchange shows may lag behind what it did. What does is in
     `trading.doubts`.
     """
-    if len(orders) > _MANY:
-        _look_at_open(desk, deadline)
     _find_out(desk, [_Search(desk, order) for order in orders], deadline)
 
 
@@ -111,8 +108,9 @@ def _pauses(desk: Desk) -> Iterator[float]:
     return (pause * spread for pause in chain(PAUSES, repeat(_LAST_PAUSE)))
 
 
-def _look_at_open(desk: Desk, deadline: Deadline) -> None:
-    with suppress(ExconnectError):  # then one by one
+def look_at_open(desk: Desk, deadline: Deadline) -> None:
+    """Merge in what the exchange says of the open orders that are known here, if it says anything."""
+    with suppress(ExconnectError):  # each is asked for all the same
         for order in desk.open_orders(None, deadline):
             known = desk.orders.get(order.client_order_id)
             if known is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, JournalUnavailable
 from exconnect.model.enums import OrderStatus
-from exconnect.trading.reconcile import Resolver, find_out_all, look
+from exconnect.trading.reconcile import Resolver, find_out_all, look, look_at_open
 
 if TYPE_CHECKING:
     from exconnect.model.order import Order
@@ -34,6 +34,7 @@ class Recovery:
         deadline = self._desk.deadline(timeout)
         self.take_over()
         orders = self._unanswered()
+        look_at_open(self._desk, self._desk.deadline(deadline.left / 4))
         find_out_all(self._desk, orders, deadline)
         self._watch()  # whoever asked waits no longer, but it is still to be found out
         return [self._desk.orders.get(order.client_order_id) or order for order in orders]

@@ -38,6 +38,7 @@ from exconnect.trading.orders import OrderStore
 from exconnect.trading.prices import Prices
 from exconnect.trading.queries import AccountQueries
 from exconnect.trading.reconcile import Resolver
+from exconnect.trading.strays import Strays
 from exconnect.trading.watchers import Watchers
 from exconnect.trading.zombies import Zombies
 from exconnect.transport.http import Http
@@ -71,7 +72,7 @@ class Host:
 class Account:
     """What everything in the process shares that trades for one account."""
 
-    def __init__(self, exchange: Exchange, env: Environment, journal: Path | None, durability: str) -> None:
+    def __init__(self, name: str, exchange: Exchange, env: Environment, journal: Path | None, durability: str) -> None:
         self.journal = journal
         self.is_auto = False  # whether nobody has said where the journal lies
         self.users = 0  # clients that are open; the last one to close takes it from the registry
@@ -81,6 +82,7 @@ class Account:
         self.doubts = Doubts(env, self.intents, exchange.absence)
         self.orders.listen(self.intents.record)
         self.zombies = Zombies(env, self.orders, self.intents)
+        self.strays = None if journal is None else Strays(env, name, self.intents)
 
     def check_halt(self) -> None:
         """Let pass, unless trading is halted.
@@ -161,7 +163,7 @@ class Venue:
             host = shared.hosts.get(place) or Host(what.exchange, self.env, what.settings.budget_share)
             account = shared.accounts.get((*place, what.account))
             if account is None:
-                account = Account(what.exchange, self.env, what.journal, what.settings.durability)
+                account = Account(what.account, what.exchange, self.env, what.journal, what.settings.durability)
                 account.is_auto = what.has_auto_journal
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
@@ -259,6 +261,7 @@ class Venue:
             instruments=self.host.instruments,
             orders=self.account.orders,
             doubts=self.account.doubts,
+            strays=self.account.strays,
             instrument=self.instrument,
             listing=self.listing,
         )

@@ -301,3 +301,22 @@ def test_two_exchanges_two_files(mock):
         Client("binance", environment=other) as two,
     ):
         assert one.journal != two.journal
+
+
+def test_an_open_order_whose_journal_is_lost_is_told_of_once(client, mock, caplog):
+    kept = client.place_order(*BUY, price="59000")
+    with Client("binance", environment=mock, account="another") as other:
+        other.place_order(*BUY, price="58000")
+    client.place_order(*BUY, price="57000", client_order_id="by-hand")
+    client.fetch_open_orders()
+    client.close()
+    assert "no journal here" not in caplog.text
+    client.journal.rename(client.journal.with_suffix(".lost"))
+
+    with Client("binance", environment=mock) as later:
+        later.recover()
+        later.recover()
+        later.fetch_open_orders()
+    told = [record.getMessage() for record in caplog.records if "no journal here" in record.getMessage()]
+    assert len(told) == 1
+    assert kept.client_order_id in told[0]

@@ -231,7 +231,7 @@ def test_a_stream_tells_of_it_in_a_later_process(client, mock, monkeypatch):
 @pytest.mark.parametrize("is_listing_down", [False, True])
 def test_what_recover_has_no_time_to_find_out_is_found_out_afterwards(client, mock, is_listing_down):
     mock.faults.add("reset", on="place_order", at="after_accept")
-    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    blind = [mock.faults.add("lag", on=name, seconds=300, times=None) for name in ("fetch_order", "fetch_open_orders")]
     unknown(client)
     client.close()
     down = mock.faults.add("status", on="fetch_instruments", status=503, times=None)
@@ -241,8 +241,8 @@ def test_what_recover_has_no_time_to_find_out_is_found_out_afterwards(client, mo
     with Client(mock.exchange, environment=mock) as later:
         assert [order.status for order in later.recover(timeout=0.3)] == [OrderStatus.UNKNOWN]
         later._desk().orders.listen(lambda order: found.set() if order.status is OrderStatus.NEW else None)
-        blind.remove()
-        down.remove()
+        for fault in (*blind, down):
+            fault.remove()
         assert found.wait(60)
         assert later.orders.unresolved() == []
 
