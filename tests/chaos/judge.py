@@ -111,8 +111,9 @@ class Judge:
         text = f"{request.query}&{request.body.decode()}"
         for name in set(_IDS.findall(text)):
             self._sent[name] += 1
-            where = "SELECT COUNT(*) FROM attempt WHERE client_order_id = ?"
-            written = self._journal().execute(where, (name,)).fetchone()[0]
+            where = "SELECT attempts FROM attempt WHERE client_order_id = ?"
+            row = self._journal().execute(where, (name,)).fetchone()
+            written = 0 if row is None else len(row[0].splitlines())
             if written < self._sent[name]:
                 self._out.violations.append(f"{name} left {self._sent[name]} times, and {written} were written down")
 

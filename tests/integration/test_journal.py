@@ -255,7 +255,7 @@ def test_a_thread_that_ends_closes_its_connection(client):
 
     def look():
         journal.orders()
-        connections.append(journal._local.own.db)
+        connections.append(journal._file._local.own.db)
 
     thread = threading.Thread(target=look)
     thread.start()

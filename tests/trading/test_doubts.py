@@ -310,4 +310,4 @@ def test_after_a_week_nobody_watches_any_more(env, tmp_path):
     env.at = 7.1 * DAY_S
     assert journal.buried() == []
     journal.prune()
-    assert journal.connection().execute("SELECT COUNT(*) FROM grave").fetchone() == (0,)
+    assert journal._file.connection().execute("SELECT COUNT(*) FROM grave").fetchone() == (0,)

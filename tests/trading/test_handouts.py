@@ -58,7 +58,7 @@ def begun(journal, name="a", since_ms=T0):
 
 def left(journal):
     tables = ("listener", "handled")
-    return [journal.connection().execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables]
+    return [journal._file.connection().execute(f"SELECT COUNT(*) FROM {name}").fetchone()[0] for name in tables]
 
 
 def test_the_living_leave_nothing(journal):

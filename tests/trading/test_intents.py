@@ -231,10 +231,13 @@ def test_what_was_over_and_lives_on_is_open_again(journal):
 
 
 def test_what_is_wrong_with_a_file(journal):
-    journal.intend(order(), WISH)
-    db = journal.connection()
-    db.execute("UPDATE intent SET snapshot = '{}'")
-    db.execute("INSERT INTO attempt VALUES ('lost', 1, 1, 'place_order', 1, 2, 3, 'h', '[]', NULL)")
+    for name in ("a", "b"):
+        journal.intend(order(name), WISH)
+        journal.attempt(name, attempt(name))
+    assert journal.verify() == []
+    db = journal._file.connection()
+    db.execute("UPDATE intent SET snapshot = '{}' WHERE client_order_id = 'a'")
+    db.execute("UPDATE intent SET attempts = '{}' WHERE client_order_id = 'b'")
     assert len(journal.verify()) == 2
 
 
@@ -243,8 +246,8 @@ def test_durability(tmp_path, durability, level):
     journal = Journal(tmp_path / "j", Environment(), durability=durability)
     journal.intend(order(), WISH)
     journal.record(order(status=OrderStatus.NEW))
-    assert journal.connection().execute("PRAGMA synchronous").fetchone() == (level,)
-    assert journal.connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert journal._file.connection().execute("PRAGMA synchronous").fetchone() == (level,)
+    assert journal._file.connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_link_is_not_followed(tmp_path):

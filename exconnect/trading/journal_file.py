@@ -1,0 +1,306 @@
+"""The journal's file: an SQLite database in WAL mode, what its tables are, and how processes and threads share it.
+
+Whoever writes waits for another process's commit for a moment and no longer; a file that cannot be used is
+`JournalUnavailable`. Each process draws a number of its own, its epoch; each thread has a connection of its own, and
+none of them outlives a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from exconnect.errors import JournalUnavailable
+from exconnect.runtime import process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exconnect.environment import Environment
+
+_VERSION = 1
+# Rows are kept in the order in which they came: each commit then touches few pages, and mostly those of the one before.
+_TABLES = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE epoch (
+    epoch INTEGER PRIMARY KEY, process TEXT NOT NULL, started_ms INTEGER NOT NULL, retired_ms INTEGER)""",
+    # What is wanted and what was sent for it, so that both are one statement: attempts are a line of JSON each.
+    """CREATE TABLE intent (
+    client_order_id TEXT PRIMARY KEY, digest TEXT NOT NULL, epoch INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    is_done INTEGER NOT NULL DEFAULT 0, attempt_epoch INTEGER, sent_ms INTEGER, expires_ms INTEGER, attempts TEXT,
+    snapshot BLOB NOT NULL)""",
+    "CREATE INDEX open_intent ON intent (epoch) WHERE is_done = 0",
+    "CREATE INDEX whole_intent ON intent (created_ms) WHERE is_done = 1",
+    "CREATE TABLE grave (client_order_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE listener (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, process TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    symbols TEXT NOT NULL)""",
+    """CREATE TABLE handled (
+    listener INTEGER NOT NULL, symbol TEXT NOT NULL, order_id TEXT NOT NULL, fill_id TEXT NOT NULL,
+    time_ms INTEGER NOT NULL, PRIMARY KEY (listener, symbol, order_id, fill_id)) WITHOUT ROWID""",
+    "CREATE TABLE lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL)",
+    # To look at; and a program that knows no versions has a table of this name, finds that it cannot write there, and
+    # sends nothing.
+    """CREATE VIEW attempt AS
+    SELECT client_order_id, attempt_epoch AS epoch, sent_ms, expires_ms, attempts FROM intent
+    WHERE attempts IS NOT NULL""",
+)
+_BUSY_S = 0.25  # a place does not wait longer for another process's commit
+_AGAIN_S = 0.01
+_SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+
+_inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
+
+
+class JournalFile:
+    """The file of one journal, for all threads of a process. Making one opens nothing."""
+
+    def __init__(self, path: Path, env: Environment, durability: str) -> None:
+        self.path = path
+        self._env = env
+        self._synchronous = _SYNCHRONOUS[durability]
+        self._local = threading.local()
+        self._epochs: dict[int, int] = {}  # by process id
+
+    def epoch(self, db: sqlite3.Connection) -> int:
+        """This process's, drawn at its first use."""
+        pid = os.getpid()
+        known = self._epochs.get(pid)
+        if known is not None:
+            return known
+        # Two threads may both draw one; the loser's stays unused, and is this process's too.
+        values = (process.identity(), self._env.wall_ms())
+        number = db.execute("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
+        return self._epochs.setdefault(pid, number)
+
+    def use(self) -> Use:
+        """This thread's connection, for statements that are each all or nothing by themselves."""
+        return Use(self)
+
+    def transaction(self) -> Use:
+        """The same for several statements that are all or nothing together, while nobody else writes."""
+        return _Transaction(self)
+
+    @contextmanager
+    def unsynced(self, db: sqlite3.Connection) -> Iterator[None]:
+        """Does not wait for the disk: for what can be found out again after a power cut."""
+        if self._synchronous != "FULL":
+            yield
+            return
+        db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            db.execute("PRAGMA synchronous = FULL")
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's own, opened at its first use.
+
+        Raises:
+            sqlite3.Error: the file is none that can be used.
+            OSError: the same.
+        """
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None or own.pid != os.getpid():
+            own = self._local.own = _Own(self._opened())
+        return own.db
+
+    def _opened(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.path.is_symlink():
+            raise OSError("it is a link, which is not followed")
+        if not self.path.exists():
+            self._create()
+        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        self._prepare(db)
+        return db
+
+    def _create(self) -> None:
+        """An empty file that only its owner may read, under its name in one step.
+
+        Never by opening the name itself: closing a descriptor of a file drops every lock that this process holds on
+        it, those of SQLite in other threads among them.
+        """
+        fresh = self.path.with_name(f".{self.path.name}.{self._env.token(8).hex()}")
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        try:
+            with suppress(FileExistsError):  # somebody was faster
+                os.link(fresh, self.path)
+        finally:
+            fresh.unlink()
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        # Who turns a new file into what it shall be wants it alone, and SQLite does not wait for that: others do.
+        deadline = self._env.now() + _BUSY_S
+        while True:
+            try:
+                if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                    raise OSError("its file system cannot be shared between processes")
+                if _version(db) != _VERSION:
+                    _build(db)
+                return
+            except sqlite3.OperationalError:
+                if self._env.now() >= deadline:
+                    raise
+                self._env.sleep(_AGAIN_S)
+
+
+class Use:
+    """Lends a thread its connection; a file that fails is `JournalUnavailable`.
+
+    Every order passes here several times: a class costs less than a generator.
+    """
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: JournalFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            return self._file.connection()
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from error
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> JournalUnavailable:
+        path = self._file.path
+        return JournalUnavailable(f"the journal {path} cannot be used ({error}): places are refused, cancels go on")
+
+
+class _Transaction(Use):
+    __slots__ = ()
+
+    def __enter__(self) -> sqlite3.Connection:
+        db = super().__enter__()
+        try:
+            self._file.epoch(db)  # committed by itself: the transaction may be rolled back
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        return db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        db = self._file.connection()
+        try:
+            if error is None:
+                db.execute("COMMIT")
+        except sqlite3.Error as failed:
+            error = failed
+        if error is not None:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        super().__exit__(kind, error, trace)
+
+
+class _Own:
+    """One thread's connection: closed when the thread or the journal goes, but only by the process that opened it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.pid = os.getpid()
+        # Not `__del__`: of a cycle the connection might be finalized first, and Python warns of one that is open.
+        weakref.finalize(self, _let_go, db, self.pid)
+
+
+def _let_go(db: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        db.close()
+    else:
+        _inherited.append(db)
+
+
+# ---- its tables -----------------------------------------------------------------------------------------------------
+
+
+def _version(db: sqlite3.Connection) -> int:
+    number: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if number > _VERSION:
+        raise OSError("a later version of exconnect has written it")
+    return number
+
+
+def _build(db: sqlite3.Connection) -> None:
+    """Make the tables; what a file from before there were versions holds goes into them."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(db) != _VERSION:  # nobody was faster
+            is_old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'intent'").fetchone() is not None
+            for statement in _SET_ASIDE if is_old else ():
+                db.execute(statement)
+            for statement in _TABLES:
+                db.execute(statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
+            if is_old:
+                _take_in(db)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+_SET_ASIDE = (
+    "ALTER TABLE intent RENAME TO old_intent",
+    "ALTER TABLE attempt RENAME TO old_attempt",
+    "DROP INDEX open_intent",
+    "DROP INDEX IF EXISTS whole_intent",
+)
+_COPY = """
+INSERT INTO intent (client_order_id, digest, epoch, created_ms, is_done, snapshot)
+SELECT client_order_id, digest, epoch, created_ms, is_done, snapshot FROM old_intent ORDER BY created_ms
+"""
+_OLD_ATTEMPTS = """
+SELECT client_order_id, number, epoch, operation, timestamp_ms, recv_window_ms, expires_ms, host, params
+FROM old_attempt ORDER BY client_order_id, number
+"""
+
+
+def _take_in(db: sqlite3.Connection) -> None:
+    db.execute(_COPY)
+    for name, rows in groupby(db.execute(_OLD_ATTEMPTS), itemgetter(0)):
+        attempts = [_Old(*row) for row in rows]
+        db.execute(
+            "UPDATE intent SET attempt_epoch = ?, sent_ms = ?, expires_ms = ?, attempts = ? WHERE client_order_id = ?",
+            (
+                attempts[-1].epoch,
+                min((each.timestamp_ms for each in attempts if each.timestamp_ms is not None), default=None),
+                max((each.expires_ms for each in attempts if each.expires_ms is not None), default=None),
+                "\n".join(each.text() for each in attempts),
+                name,
+            ),
+        )
+    db.execute("DROP TABLE old_intent")
+    db.execute("DROP TABLE old_attempt")
+
+
+class _Old(NamedTuple):
+    """A row of the table in which attempts were kept."""
+
+    client_order_id: str
+    number: int
+    epoch: int
+    operation: str
+    timestamp_ms: int | None
+    recv_window_ms: int | None
+    expires_ms: int | None
+    host: str
+    params: bytes
+
+    def text(self) -> str:
+        values = self._asdict() | {"symbol": None, "params": msgspec.Raw(self.params)}
+        del values["epoch"]
+        return msgspec.json.encode(values).decode()
