@@ -179,10 +179,9 @@ class Journal:
         """
         if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
             return  # its wish says as much
-        with suppress(JournalUnavailable), self._file.use() as db:
+        with suppress(JournalUnavailable), self._file.use_unsynced() as db:
             self._write_wish(db, order.client_order_id)
-            with self._file.unsynced(db):
-                self._put(db, order)
+            self._put(db, order)
         self._unwritten.pop(order.client_order_id, None)
 
     def _put(self, db: sqlite3.Connection, order: Order) -> None:

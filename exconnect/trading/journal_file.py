@@ -11,8 +11,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,6 +53,7 @@ _TABLES = (
     SELECT client_order_id, attempt_epoch AS epoch, sent_ms, expires_ms, attempts FROM intent
     WHERE attempts IS NOT NULL""",
 )
+_PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
@@ -90,17 +90,9 @@ class JournalFile:
         """The same for several statements that are all or nothing together, while nobody else writes."""
         return _Transaction(self)
 
-    @contextmanager
-    def unsynced(self, db: sqlite3.Connection) -> Iterator[None]:
-        """Does not wait for the disk: for what can be found out again after a power cut."""
-        if self._synchronous != "FULL":
-            yield
-            return
-        db.execute("PRAGMA synchronous = NORMAL")
-        try:
-            yield
-        finally:
-            db.execute("PRAGMA synchronous = FULL")
+    def use_unsynced(self) -> Use:
+        """The same without waiting for the disk: for what can be found out again after a power cut."""
+        return _Unsynced(self) if self._synchronous == "FULL" else Use(self)
 
     def connection(self) -> sqlite3.Connection:
         """This thread's own, opened at its first use.
@@ -121,6 +113,7 @@ class JournalFile:
         if not self.path.exists():
             self._create()
         db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still empty
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
         self._prepare(db)
         return db
@@ -179,6 +172,19 @@ class Use:
     def _unusable(self, error: Exception) -> JournalUnavailable:
         path = self._file.path
         return JournalUnavailable(f"the journal {path} cannot be used ({error}): places are refused, cancels go on")
+
+
+class _Unsynced(Use):
+    __slots__ = ()
+
+    def __enter__(self) -> sqlite3.Connection:
+        db = super().__enter__()
+        db.execute("PRAGMA synchronous = NORMAL")
+        return db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._file.connection().execute("PRAGMA synchronous = FULL")
+        super().__exit__(kind, error, trace)
 
 
 class _Transaction(Use):
