@@ -9,6 +9,7 @@ wanted rate, another one asks for orders all the while, as a program's threads w
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import statistics
 import sys
@@ -46,10 +47,11 @@ def events() -> Iterator[Order]:
 
 
 def feed(store: OrderStore, rate: int, seconds: float, took: list[float]) -> None:
-    source, began, done = events(), time.perf_counter(), 0
-    for _ in range(ORDERS):
-        store.apply(next(source))
-    used = time.thread_time()
+    source = iter(list(itertools.islice(events(), ORDERS + int(rate * seconds) + 1)))  # to make them is not measured
+    gc.freeze()
+    for event in itertools.islice(source, ORDERS):
+        store.apply(event)
+    began, used, done = time.perf_counter(), time.thread_time(), 0
     while (passed := time.perf_counter() - began) < seconds:
         due = int(passed * rate) - done
         for event in itertools.islice(source, due):

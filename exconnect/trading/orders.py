@@ -12,14 +12,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct, structs
 
 from exconnect.model.enums import OrderStatus, OrderType, Source
 from exconnect.model.order import Fill, Order
-from exconnect.model.values import EPOCH, EXACT, total
+from exconnect.model.values import EPOCH, EXACT, ZERO, total
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -38,11 +41,11 @@ RANKS = {
     OrderStatus.REJECTED: 9.0,
     OrderStatus.FILLED: 10.0,
 }
+_SPOKEN = RANKS[OrderStatus.ACCEPTED]  # from here on an exchange has said so
 _KEPT = 10_000  # orders that are over and still remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What was heard of one order, no more of it than decides."""
 
     newest: Order
@@ -76,28 +79,40 @@ class Evidence:
 
     def order(self) -> Order:
         """What it amounts to."""
-        filled = max(self.filled_quantity, total(fill.quantity for fill in self.fills))
-        quote = max(self.filled_quote, total(EXACT.multiply(fill.price, fill.quantity) for fill in self.fills))
+        terms, newest, furthest = self.terms, self.newest, self.furthest
+        summed = total(fill.quantity for fill in self.fills) if self.fills else ZERO
+        filled, quote = max(self.filled_quantity, summed), self.filled_quote
+        if self.fills:
+            quote = max(quote, total(EXACT.multiply(fill.price, fill.quantity) for fill in self.fills))
         status = self._status(filled)
-        is_said = status is self.furthest.status
-        return replace(
-            self.terms,
-            type=self.asked or self.terms.type,
+        # Every event of an account passes here: written out, it takes a third of the time that `replace` does.
+        return Order(
+            exchange=terms.exchange,
+            client_order_id=terms.client_order_id,
+            symbol=terms.symbol,
+            side=terms.side,
+            type=self.asked or terms.type,
             status=status,
-            status_text=self.furthest.status_text if is_said else None,
-            rejection=self.furthest.rejection if status is OrderStatus.REJECTED else None,
             order_id=self.order_id,
-            replaces=self.replaces,
-            idempotency_key=self.idempotency_key,
+            status_text=furthest.status_text if status is furthest.status else None,
+            quantity=terms.quantity,
+            quote_quantity=terms.quote_quantity,
+            price=terms.price,
+            stop_price=terms.stop_price,
+            time_in_force=terms.time_in_force,
+            post_only=terms.post_only,
             filled_quantity=filled,
             filled_quote=quote,
             average_price=quote / filled if filled and quote else None,
             fills=self.fills,
-            fills_complete=total(fill.quantity for fill in self.fills) == filled,
+            fills_complete=summed == filled,
             created_at=self.created.created_at,
-            updated_at=self.newest.updated_at,
-            source=self.newest.source,
-            raw=self.newest.raw,
+            updated_at=newest.updated_at,
+            replaces=self.replaces,
+            idempotency_key=self.idempotency_key,
+            rejection=furthest.rejection if status is OrderStatus.REJECTED else None,
+            source=newest.source,
+            raw=newest.raw,
         )
 
     def _status(self, filled: Decimal) -> OrderStatus:
@@ -113,10 +128,10 @@ class Evidence:
 def merge(known: Evidence, news: Evidence) -> Evidence:
     """What is known after both, whichever came first."""
     return Evidence(
-        newest=max(known.newest, news.newest, key=_age),
-        terms=max(known.terms, news.terms, key=_authority),
-        furthest=max(known.furthest, news.furthest, key=_progress),
-        created=max(known.created, news.created, key=_origin),
+        newest=_greater(known.newest, news.newest, _age),
+        terms=_greater(known.terms, news.terms, _authority, _content),
+        furthest=_greater(known.furthest, news.furthest, _progress, _words),
+        created=_greater(known.created, news.created, _origin),
         order_id=known.order_id or news.order_id,
         replaces=known.replaces or news.replaces,
         idempotency_key=known.idempotency_key or news.idempotency_key,
@@ -131,6 +146,15 @@ def merge(known: Evidence, news: Evidence) -> Evidence:
 # come out the same whichever was first.
 
 
+def _greater(known: Order, news: Order, *keys: Callable[[Order], Any]) -> Order:
+    """The one that has more in the first of these in which they differ."""
+    for key in keys:
+        one, other = key(known), key(news)
+        if one != other:
+            return news if other > one else known
+    return known
+
+
 def _age(order: Order) -> tuple[bool, datetime, Source]:
     # What an exchange said beats what only this process believes; then its own clock decides.
     return order.source is not Source.LOCAL, order.updated_at or EPOCH, order.source
@@ -138,16 +162,23 @@ def _age(order: Order) -> tuple[bool, datetime, Source]:
 
 def _authority(order: Order) -> tuple[object, ...]:
     is_stated = order.quantity is not None or order.quote_quantity is not None
-    content = (order.price, order.quote_quantity, order.stop_price, order.time_in_force, order.post_only)
     # In one millisecond, the smaller quantity is the later: an amend in place only ever takes away.
-    return is_stated, _age(order), -(order.quantity or 0), str((content, order.side, order.type))
+    return is_stated, _age(order), -(order.quantity or 0)
+
+
+def _content(order: Order) -> str:
+    content = (order.price, order.quote_quantity, order.stop_price, order.time_in_force, order.post_only)
+    return str((content, order.side, order.type))
 
 
 def _progress(order: Order) -> tuple[object, ...]:
     rank = RANKS[order.status]
     # Until an exchange has spoken, the newest attempt counts: what was never sent may be sent now.
-    life = rank if rank >= RANKS[OrderStatus.ACCEPTED] else 0.0
-    return life, _age(order), rank, order.status, order.status_text or "", order.rejection is not None
+    return rank if rank >= _SPOKEN else 0.0, _age(order), rank
+
+
+def _words(order: Order) -> tuple[object, ...]:
+    return order.status, order.status_text or "", order.rejection is not None
 
 
 def _origin(order: Order) -> tuple[bool, bool, timedelta]:
@@ -155,7 +186,9 @@ def _origin(order: Order) -> tuple[bool, bool, timedelta]:
     return created is not None, order.source is not Source.LOCAL, EPOCH - (created or EPOCH)
 
 
-def _union(fills: Iterable[Fill]) -> tuple[Fill, ...]:
+def _union(fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+    if len(fills) < 2:
+        return fills
     by_id: dict[str, Fill] = {}
     for fill in fills:
         known = by_id.get(fill.id)
@@ -310,8 +343,8 @@ class OrderStore:
 
     def _select(self, symbol: str | None, *parts: dict[str, _Kept]) -> list[Order]:
         with self._changed:
-            orders = [kept.order for part in parts for kept in part.values()]
-        return [order for order in orders if symbol is None or order.symbol == symbol]
+            found = [*chain.from_iterable(part.values() for part in parts)]  # a copy is all that others wait for
+        return [kept.order for kept in found if symbol is None or kept.order.symbol == symbol]
 
     def wait(self, client_order_id: str, ready: Callable[[Order], bool], timeout: float) -> Order | None:
         """The newest snapshot as soon as `ready` says so of it, or at the deadline."""
@@ -365,7 +398,7 @@ class OrderStore:
 
 def _renamed(evidence: Evidence, name: str) -> Evidence:
     """The same of the order under that name."""
-    return replace(
+    return structs.replace(
         evidence,
         newest=replace(evidence.newest, client_order_id=name),
         terms=replace(evidence.terms, client_order_id=name),
@@ -376,6 +409,8 @@ def _renamed(evidence: Evidence, name: str) -> Evidence:
 
 
 def _says_the_same(order: Order, known: Order) -> bool:
+    if order.updated_at != known.updated_at:
+        return False
     if order.source is known.source:
         return order == known
     return replace(order, source=known.source) == known

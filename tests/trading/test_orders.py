@@ -4,7 +4,7 @@ import itertools
 import random
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -113,7 +113,9 @@ def said(evidence):
         evidence.order(),
         orders._age(evidence.newest),
         orders._authority(evidence.terms),
+        orders._content(evidence.terms),
         orders._progress(evidence.furthest),
+        orders._words(evidence.furthest),
         orders._origin(evidence.created),
         evidence.fills,
     )
@@ -133,6 +135,18 @@ def test_any_order_of_arrival_and_any_doubling_ends_in_the_same_state(heard, cha
     again = heard + chance.choices(heard, k=3)
     chance.shuffle(again)
     assert known_after(*again) == known_after(*heard)
+
+
+def test_nothing_that_one_snapshot_says_is_forgotten():
+    values = {
+        each.name: object() for each in fields(Order)
+    }  # a field that the store does not know would be its default
+    values |= {"status": OrderStatus.NEW, "filled_quantity": D(0), "filled_quote": D(0), "fills": (), "quantity": D(1)}
+    snapshot = Order(**values)
+    known = Evidence.of(snapshot).order()
+    derived = {"average_price": None, "status_text": values["status_text"], "fills_complete": True, "rejection": None}
+    for name, value in (values | derived).items():
+        assert getattr(known, name) is value or getattr(known, name) == value, name
 
 
 # ---- lives of orders ------------------------------------------------------------------------------------------------
