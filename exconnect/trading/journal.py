@@ -25,7 +25,7 @@ from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
 from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, meaning_of
 from exconnect.trading.journal_file import JournalFile
-from exconnect.trading.orders import RANKS
+from exconnect.trading.orders import RANKS, Evidence, merge
 
 if TYPE_CHECKING:
     import sqlite3
@@ -190,6 +190,8 @@ class Journal:
             # Only whose it is can know: an heir may have sent it meanwhile.
             db.execute(_UNSENT, {"snapshot": _packed(order), "id": name, "epoch": self._file.epoch(db)})
             return
+        if rank >= _SEEN:
+            order = self._completed(db, order)
         values = {"snapshot": _packed(order), "id": name, "is_done": order.is_done, "is_certain": rank >= _ENDED}
         stays = _TURN if order.is_done else _SNAPSHOT  # most of what is over now was open before
         if db.execute(stays, values).rowcount or db.execute(_TURN, values).rowcount or rank < _SEEN:
@@ -198,6 +200,12 @@ class Journal:
         if row is not None and RANKS[_unpacked(row[0]).status] < _SEEN:
             # Thought never to have reached the exchange, and it is there.
             db.execute(_TURN, values | {"is_certain": True})
+
+    def _completed(self, db: sqlite3.Connection, order: Order) -> Order:
+        """With what only the process that placed it knows, such as its key: this one may have heard of it elsewhere."""
+        query = "SELECT snapshot FROM intent WHERE client_order_id = ? AND epoch <> ?"
+        row = db.execute(query, (order.client_order_id, self._file.epoch(db))).fetchone()
+        return order if row is None else merge(Evidence.of(_unpacked(row[0])), Evidence.of(order)).order()
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""

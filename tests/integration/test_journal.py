@@ -55,6 +55,18 @@ print(json.dumps([order.client_order_id, order.order_id, order.status]))
         client.place_order(*BUY, price="58000", idempotency_key="row-7")
 
 
+def test_a_process_that_only_hears_of_an_order_forgets_neither_its_key_nor_its_time(client, mock, elsewhere):
+    order = client.place_order(*BUY, price="59000", idempotency_key="row-9")
+    script = """
+canceled = Client("binance").cancel_all_orders()
+print(json.dumps([order.status for order in canceled]))
+"""
+    assert elsewhere(script) == ["canceled"]
+    (kept,) = Journal(client.journal, Environment()).orders()
+    assert (kept.status, kept.idempotency_key) == (OrderStatus.CANCELED, "row-9")
+    assert kept.created_at == order.created_at
+
+
 def test_a_key_outlives_its_order_and_its_client(client, mock):
     order = client.place_order("BTC/USDT", "buy", "0.01", type="market", idempotency_key="row-8")
     client.close()

@@ -18,7 +18,7 @@ from exconnect.model.order import Fill, Order, PlaceOrder
 from exconnect.trading.intents import Intents
 from exconnect.trading.journal import Journal, _digest, _packed
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW, LATER = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
 WISH = PlaceOrder("BTC/USDT", "buy", "0.1", price="60000")
 
 
@@ -155,6 +155,23 @@ def test_an_end_that_one_process_has_seen_stays_whatever_another_one_thinks(tmp_
     other.record(order(status=OrderStatus.NOT_ACCEPTED))
     assert one.get("a").status is OrderStatus.FILLED
     assert one.orders(only_open=True) == []
+
+
+def test_what_another_process_hears_of_an_order_takes_nothing_from_what_is_written(tmp_path):
+    placing, hearing = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    first, last = (
+        Fill(exchange="toy", id=name, order_id="1", symbol="BTC/USDT", side=Side.BUY, price=WISH.price,
+             quantity=WISH.quantity / 2, time=NOW)
+        for name in "78"
+    )  # fmt: skip
+    placing.intend(order(idempotency_key="row"), WISH)
+    placing.attempt("a", attempt())
+    placing.record(order(status=OrderStatus.NEW, fills=(first,), idempotency_key="row", source=Source.REST))
+    heard = {"order_id": "1", "filled_quantity": WISH.quantity, "source": Source.REST, "updated_at": LATER}
+    hearing.record(replace(order(status=OrderStatus.FILLED, fills=(last,), **heard), created_at=None))
+    known = hearing.get("a")
+    assert (known.status, known.idempotency_key, known.created_at) == (OrderStatus.FILLED, "row", NOW)
+    assert (known.fills, known.order_id) == ((first, last), "1")
 
 
 def test_who_was_taken_for_dead_does_not_call_never_sent_what_its_heir_has_sent(tmp_path, monkeypatch):
