@@ -292,7 +292,7 @@ def resetting(data):
     return answer
 
 
-BOMB = gzip.compress(b"0" * 300_000_000, 9)
+BOMB = gzip.compress(b"0" * 30_000_000, 9)
 
 LOST = {
     "reset before an answer": (resetting(b""), "reset"),
