@@ -395,7 +395,7 @@ class _Watch:
             self._actor.wake()
 
     def join(self, timeout: float) -> None:
-        self._actor.thread.join(timeout)
+        self._actor.join(timeout)
 
     def _step(self, now: float) -> Callable[[], None] | float | None:
         if self._is_closed:

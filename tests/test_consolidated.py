@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from datetime import UTC, datetime
 
@@ -89,6 +90,18 @@ def test_a_handler_that_fails_is_shown_where_nobody_listens(clients, monkeypatch
     shown = capsys.readouterr().err
     assert shown.count("ZeroDivisionError: a bug of the program") == 1
     assert "fail failed on a ConsolidatedView" in shown
+
+
+def test_a_handler_may_close_the_book(clients):
+    book, closed = ConsolidatedBook(BTC, clients[0].stream()), queue.Queue()
+
+    @book.on_change
+    def leave(view):
+        book.close()
+        closed.put(threading.current_thread())
+
+    book.start()
+    closed.get(timeout=20).join(20)
 
 
 class TestSides:

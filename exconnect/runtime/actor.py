@@ -32,6 +32,13 @@ class Thread(Protocol):
         """Wait for its end."""
 
 
+def is_current(thread: Thread) -> bool:
+    """Whether it is the thread that asks."""
+    import threading
+
+    return thread is threading.current_thread()
+
+
 class Parcel(NamedTuple, Generic[T]):
     """An item on its way. `weight`: how many items are lost with it, None if that is not known."""
 
@@ -242,6 +249,11 @@ class Actor:
         self.is_over = False
         self._has_news = False
         self.thread: Thread = env.spawn(name, self._run)
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end, at most `timeout` seconds; in its own thread not at all."""
+        if not is_current(self.thread):
+            self.thread.join(timeout)
 
     def wake(self) -> None:
         """There is news. Call it with the condition held."""

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from exconnect.runtime import fork
+from exconnect.runtime.actor import is_current
 
 if TYPE_CHECKING:
     import threading
@@ -107,15 +108,9 @@ class Jobs:
             line = self._lines.setdefault(os.getpid(), _Line(self._env, self._name))
         line.close()
         thread = line.thread
-        if thread is not None and not _is_current(thread):
+        if thread is not None and not is_current(thread):
             thread.join(timeout)
 
     def forked(self) -> None:
         """In a child: the waiting jobs are the parent's."""
         self._lines.clear()
-
-
-def _is_current(thread: threading.Thread) -> bool:
-    import threading
-
-    return thread is threading.current_thread()

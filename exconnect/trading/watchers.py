@@ -39,6 +39,9 @@ class _Watcher:
             self._closed = True
             self._actor.wake()
 
+    def join(self, timeout: float) -> None:
+        self._actor.join(timeout)
+
     def _step(self, _: float) -> Callable[[], None] | float | None:
         if self._closed:
             return None
@@ -93,9 +96,12 @@ class Watchers:
         for watcher in self._watchers:
             watcher.tell(order)
 
-    def close(self) -> None:
-        """No more calls begin, of any handler."""
+    def close(self, timeout: float = 2.0) -> None:
+        """No more calls begin, of any handler; at most `timeout` seconds for those that run."""
         with self._lock:
             gone, self._watchers = self._watchers, ()
         for watcher in gone:
             watcher.close()
+        deadline = self._env.now() + timeout
+        for watcher in gone:
+            watcher.join(max(deadline - self._env.now(), 0.0))
