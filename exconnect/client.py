@@ -216,13 +216,23 @@ class Client(AccountData):
     def _open(self) -> Venue:
         pid = os.getpid()
         if pid in self._closed_in:
-            raise ClientClosed("the client was closed: make a new one", {"exchange": self.exchange})
+            raise self._was_closed()
         venue = self._venues.get(pid)
         if venue is not None:
             return venue
         from exconnect.venue.parts import Venue  # what only a first call needs costs an import nothing
 
-        return self._venues.setdefault(pid, Venue(self._plan))
+        made = Venue(self._plan)
+        venue = self._venues.setdefault(pid, made)
+        if venue is not made:  # another thread was faster
+            made.close()
+        elif pid in self._closed_in and self._venues.pop(pid, None) is made:  # while this one was made
+            made.close()
+            raise self._was_closed()
+        return venue
+
+    def _was_closed(self) -> ClientClosed:
+        return ClientClosed("the client was closed: make a new one", {"exchange": self.exchange})
 
     def _desk(self) -> Desk:
         return self._open().desk

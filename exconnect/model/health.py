@@ -18,7 +18,10 @@ class LimitUse(NamedTuple):
 
 
 class PartHealth(Struct, frozen=True):
-    """State of one part (`"place"`, `"reads"`, `"clock"`, …) since when, and the cause if it is not well."""
+    """State of `"place"`, `"cancel"`, `"reads"`, `"market"` or `"auth"` since when, and the cause if it is not well.
+
+    `state` is `"closed"` (well), `"open"` (not tried for a while: too many failures) or `"half_open"` (one call tries).
+    """
 
     state: str
     since: datetime
@@ -28,6 +31,7 @@ class PartHealth(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """Whether one can read, place and cancel now, and what stands behind that.
 
+    `ok`: everything that this client is there for can be done; one without a key, or `read_only`, places nothing.
     `clock_offset_ms` is the exchange's clock minus this machine's, None before the first sync.
     """
 

@@ -12,7 +12,7 @@ import threading
 import weakref
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from exconnect.environment import Environment
@@ -152,8 +152,15 @@ class Venue:
             recv_window_ms=what.settings.recv_window_ms,
         )
         self._jobs: dict[str, Jobs] = {}
+        self._ids: ClientOrderIds | None = None
+        self._watchers: Watchers | None = None
         self._is_closed = False
         self._lock = self.env.lock()
+        # Made here and not on first use, which several threads may come to at once: one account, one of each.
+        self.desk = self._made_desk()
+        self.commands = self._made_commands()
+        self.queries = AccountQueries(self.desk, partial(self.account.intents.orders, only_open=True))
+        self.records = self._made_records()
         self.account.zombies.listen(self._bury)
 
     def _find(self) -> tuple[Host, Account]:
@@ -165,14 +172,14 @@ class Venue:
             if account is None:
                 account = Account(what.account, what.exchange, self.env, what.journal, what.settings.durability)
                 account.is_auto = what.has_auto_journal
+            # The address of a mock may be given as the mock, which has a state directory of its own, or as text.
+            is_same = account.journal == what.journal or (account.is_auto and what.has_auto_journal)
+            if not is_same:
+                text = f"clients of one account in one process share one journal: {account.journal}, not {what.journal}"
+                raise ConfigurationError(text, {"exchange": what.exchange.name})
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
-        # The address of a mock may be given as the mock, which has a state directory of its own, or as text.
-        is_same = account.journal == what.journal or (account.is_auto and what.has_auto_journal)
-        if not is_same:
-            text = f"clients of one account in one process share one journal: {account.journal}, not {what.journal}"
-            raise ConfigurationError(text, {"exchange": what.exchange.name})
-        account.users += 1
+            account.users += 1
         return host, account
 
     def _leave(self) -> None:
@@ -250,9 +257,7 @@ class Venue:
 
     # ------------------------------------------------------------ trading
 
-    @cached_property
-    def desk(self) -> Desk:
-        """Where the account's write and read path meet."""
+    def _made_desk(self) -> Desk:
         return Desk(
             exchange=self.exchange.name,
             rest=self.exchange.rest,
@@ -266,9 +271,7 @@ class Venue:
             listing=self.listing,
         )
 
-    @cached_property
-    def commands(self) -> Commands:
-        """The write path."""
+    def _made_commands(self) -> Commands:
         return Commands(
             self.desk,
             intents=self.account.intents,
@@ -293,28 +296,23 @@ class Venue:
         if order.is_open:
             self.commands.cancels.cancel_behind(order)
 
-    @cached_property
-    def _ids(self) -> ClientOrderIds:
-        return ClientOrderIds(self.env, self.plan.account, self.account.intents.next_epoch())
-
     def _new_id(self) -> str:
-        return self._ids.next()
+        ids = self._ids
+        if ids is None:  # two threads that come here at once draw from an epoch each
+            ids = self._ids = ClientOrderIds(self.env, self.plan.account, self.account.intents.next_epoch())
+        return ids.next()
 
-    @cached_property
+    @property
     def watchers(self) -> Watchers:
         """Handlers of order changes."""
-        watchers = Watchers(self.env, f"exconnect.{self.exchange.name}.orders")
-        self.account.orders.listen(watchers.tell)
+        with self._lock:
+            is_new = self._watchers is None
+            watchers = self._watchers = self._watchers or Watchers(self.env, f"exconnect.{self.exchange.name}.orders")
+        if is_new:
+            self.account.orders.listen(watchers.tell)
         return watchers
 
-    @cached_property
-    def queries(self) -> AccountQueries:
-        """The read path, as far as it goes to the exchange."""
-        return AccountQueries(self.desk, partial(self.account.intents.orders, only_open=True))
-
-    @cached_property
-    def records(self) -> AccountRecords:
-        """The account's stores, for its private streams."""
+    def _made_records(self) -> AccountRecords:
         holdings, clock = self.account.holdings, self.host.clock
         recall = self.account.zombies.recall
         return AccountRecords(self.desk, holdings, self.listing, lambda: clock.error_ms, recall, self._handouts)
@@ -343,9 +341,10 @@ class Venue:
         parts = {name: PartHealth(*part) for name, part in self.gateway.parts().items()}
         can_read, can_place = (parts[name].state != "open" if name in parts else True for name in ("reads", "place"))
         halted, keyed = self.account.intents.halt_state() is not None, self.plan.credentials is not None
-        can_place = can_place and can_read and keyed and not halted and not self.plan.settings.read_only
+        may_place = keyed and not self.plan.settings.read_only
+        can_place = can_place and can_read and may_place and not halted
         return Health(
-            ok=can_read and (can_place or not keyed),
+            ok=can_read and (can_place or not may_place),
             can_read=can_read,
             can_place=can_place,
             can_cancel=keyed,
@@ -364,7 +363,7 @@ class Venue:
             jobs = list(self._jobs.values())
         for job in jobs:
             job.close()
-        if "watchers" in self.__dict__:
-            self.account.orders.forget(self.watchers.tell)
-            self.watchers.close()
+        if self._watchers is not None:
+            self.account.orders.forget(self._watchers.tell)
+            self._watchers.close()
         self._leave()

@@ -1,12 +1,14 @@
 """Public data over REST, by page and by iterator."""
 
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from exconnect import Client, ClientClosed, Side, UnknownSymbol
+from exconnect.venue.parts import Venue
 
 D = Decimal
 
@@ -144,6 +146,50 @@ def test_health_and_metrics(client):
     assert abs(health.clock_offset_ms) < 1000
     assert any(use.used > 0 for use in health.limits.values())
     assert client.metrics()["calls"] > 0
+
+
+def test_a_client_that_only_reads_is_well_without_placing(mock):
+    with Client("binance", environment=mock, read_only=True) as client:
+        client.fetch_balances()
+        health = client.health()
+    assert health.ok
+    assert not health.can_place
+
+
+def test_threads_that_come_first_together_share_one_venue(mock, monkeypatch):
+    client, both_made = Client("binance", environment=mock), threading.Barrier(2)
+
+    class Met(Venue):
+        def __init__(self, plan):
+            super().__init__(plan)
+            both_made.wait(10)
+
+    monkeypatch.setattr("exconnect.venue.parts.Venue", Met)
+    opened = []
+    threads = [threading.Thread(target=lambda: opened.append(client._open())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened == [client._open()] * 2
+    assert opened[0].account.users == 1
+    client.close()
+    assert opened[0].account.users == 0
+
+
+def test_a_client_that_is_closed_while_it_opens(mock, monkeypatch):
+    client, made = Client("binance", environment=mock), []
+
+    class Slow(Venue):
+        def __init__(self, plan):
+            super().__init__(plan)
+            made.append(self)
+            client.close()
+
+    monkeypatch.setattr("exconnect.venue.parts.Venue", Slow)
+    with pytest.raises(ClientClosed):
+        client.fetch_time()
+    assert made[0].account.users == 0
 
 
 def test_after_close(mock):
