@@ -205,7 +205,17 @@ logging.getLogger("exconnect").addHandler(logging.NullHandler())
 
 
 def enable_console_logging(level: int | str = "INFO") -> None:
-    """Show what exconnect logs on the console; for notebooks and scripts that set up no logging of their own."""
+    """Show what exconnect logs on the console; for notebooks and scripts that set up no logging of their own.
+
+    Raises:
+        InvalidArgument: no such level.
+    """
+    names = logging.getLevelNamesMapping()
+    if isinstance(level, str):
+        if level.upper() not in names:
+            text = f"level={level!r}: must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'"
+            raise InvalidArgument(text, {"argument": "level"})
+        level = names[level.upper()]
     logger = logging.getLogger("exconnect")
     if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
         handler = logging.StreamHandler()

@@ -184,5 +184,5 @@ def _begin(
     name: str, symbol: str, start: When | None, end: When | None, limit: int | None, cursor: str | None
 ) -> State:
     if cursor is not None:
-        return resume(name, cursor)
+        return resume(name, cursor, symbol=symbol_of(symbol))
     return begin(from_start(as_range(start, end)), left_of(limit), symbol=symbol_of(symbol))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial, wraps
 from pathlib import Path
@@ -418,8 +418,8 @@ class Client(AccountData):
         self, orders: Sequence[OrderRef | CancelOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
         """As `place_orders`, for cancels."""
-        if isinstance(orders, str):
-            raise InvalidType("orders must be a sequence", {"argument": "orders"})
+        if isinstance(orders, str) or not isinstance(orders, Iterable):
+            raise InvalidType("orders must be a sequence of orders or their ids: [order]", {"argument": "orders"})
         items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
         return self._private().commands.batches.cancel(items, self._timeout(timeout))
 
@@ -505,9 +505,16 @@ class Client(AccountData):
 
 
 def _all_of(items: Sequence[Any], kind: type, argument: str) -> list[Any]:
-    if isinstance(items, str) or not all(isinstance(item, kind) for item in items):
-        raise InvalidType(f"{argument} must be a sequence of {kind.__name__}", {"argument": argument})
-    return list(items)
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise _no_sequence(argument, kind)
+    found = list(items)
+    if not all(isinstance(item, kind) for item in found):
+        raise _no_sequence(argument, kind)
+    return found
+
+
+def _no_sequence(argument: str, kind: type) -> InvalidType:
+    return InvalidType(f"{argument} must be a sequence of {kind.__name__}", {"argument": argument})
 
 
 def _over_file(given: Settings, said: frozenset[str]) -> Settings:

@@ -25,7 +25,7 @@ from exconnect.model.market import Book, Level, vwap
 from exconnect.model.values import ZERO, Money, decimal_of, positive
 from exconnect.runtime.actor import Actor
 from exconnect.runtime.callbacks import check_handler, name_of, show_failure
-from exconnect.stream import Stream
+from exconnect.stream import Stream, no_stream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -219,6 +219,9 @@ class ConsolidatedBook:
         fees: Mapping[str, Money] | None = None,
         max_age: float = 5.0,
     ) -> None:
+        for stream in streams:
+            if not isinstance(stream, Stream):
+                raise no_stream(stream)
         exchanges = [stream.exchange for stream in streams]
         if not streams or len(set(exchanges)) < len(exchanges):
             raise ConfigurationError("a ConsolidatedBook needs one stream per exchange")
@@ -227,7 +230,7 @@ class ConsolidatedBook:
         self.symbol = symbol
         self._streams = streams
         self._depth = depth
-        self._fees = {exchange: decimal_of(fee, "fees") for exchange, fee in (fees or {}).items()}
+        self._fees = {exchange: decimal_of(fee, f"fees[{exchange!r}]") for exchange, fee in (fees or {}).items()}
         self._max_age = max_age
         self._env = Environment()
         self._handlers: dict[Handle, float] = {}

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_INTERVAL = "1m"  # of candles, unless something else is said
+
 
 class MarketData(ABC):
     """Instruments, tickers, books, trades and candles of one exchange.
@@ -128,7 +130,7 @@ class MarketData(ABC):
     def fetch_candles(
         self,
         symbol: str,
-        interval: str = "1m",
+        interval: str = _INTERVAL,
         *,
         start: When | None = None,
         end: When | None = None,
@@ -156,7 +158,7 @@ class MarketData(ABC):
     def iter_candles(
         self,
         symbol: str,
-        interval: str = "1m",
+        interval: str = _INTERVAL,
         *,
         start: When | None = None,
         end: When | None = None,
@@ -178,7 +180,8 @@ class MarketData(ABC):
             where = from_start(as_range(start, end))
             state = begin(where, left_of(limit), symbol=symbol_of(symbol), interval=interval)
         else:
-            state = resume("iter_candles", cursor)
+            said = {} if interval == _INTERVAL else {"interval": interval}
+            state = resume("iter_candles", cursor, symbol=symbol_of(symbol), **said)
         return Pages("iter_candles", state, ask, mark_candle)
 
     def iter_trades(
@@ -211,7 +214,7 @@ class MarketData(ABC):
                 where = {"from_id": text_of(from_id, "from_id"), "end": where["end"]}
             state = begin(where, left_of(limit), symbol=symbol_of(symbol))
         else:
-            state = resume("iter_trades", cursor)
+            state = resume("iter_trades", cursor, symbol=symbol_of(symbol))
         return Pages("iter_trades", state, ask, mark_item)
 
     @says_operation
@@ -241,9 +244,9 @@ class MarketData(ABC):
         if limit is None:
             return min(500, most)
         if isinstance(limit, int) and limit > most:
-            message = (
-                f"limit={limit}: one page of {self._exchange.name} has at most {most}; {iterator}() gives any number"
-            )
+            message = f"limit={limit}: one page of {self._exchange.name} has at most {most}"
+            if iterator != "iter_trades" or Capability.TRADE_HISTORY in self._exchange.capabilities:
+                message = f"{message}; {iterator}() gives any number"
             raise InvalidArgument(message, {"argument": "limit"})
         return _count(limit, "limit", most)
 

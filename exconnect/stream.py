@@ -16,6 +16,7 @@ from exconnect.errors import (
     ClientClosed,
     ForkedStream,
     InvalidArgument,
+    InvalidType,
     NotSupported,
     StreamError,
 )
@@ -615,6 +616,12 @@ class Stream:
         return f"<Stream {self._name} {self.status} {' '.join(self.symbols[:5])}>"
 
 
+def no_stream(given: object) -> InvalidType:
+    """The error for what stands in the place of a stream, such as its client."""
+    text = f"a stream is wanted, as client.stream('BTC/USDT') makes it, not {type(given).__name__}"
+    return InvalidType(text, {"argument": "streams"})
+
+
 def run(*streams: Stream) -> None:
     """Start the streams, wait for SIGINT or SIGTERM, close them. Only from the main thread.
 
@@ -622,8 +629,14 @@ def run(*streams: Stream) -> None:
 
     Raises:
         BaseException: a stream is `FAILED`; this is why.
-        InvalidArgument: not the main thread, which alone may take signals.
+        InvalidArgument: not the main thread, which alone may take signals; no stream.
+        InvalidType: something else than a stream.
     """
+    if not streams:
+        raise InvalidArgument("run() needs a stream: run(stream)", {"argument": "streams"})
+    for stream in streams:
+        if not all(hasattr(stream, name) for name in ("start", "wait", "close")):
+            raise no_stream(stream)
     if threading.current_thread() is not threading.main_thread():
         raise InvalidArgument("run() takes signals, and only the main thread can", {"argument": "streams"})
     came: list[int] = []

@@ -69,6 +69,13 @@ def test_before_the_start(clients):
         book.view()
 
 
+def test_clients_in_the_place_of_their_streams(clients):
+    with pytest.raises(InvalidType, match="a stream is wanted"):
+        ConsolidatedBook(BTC, *clients)
+    with pytest.raises(InvalidType, match=r"""write fees\['binance'\]="0.001\""""):
+        ConsolidatedBook(BTC, clients[0].stream(), fees={"binance": 0.001})
+
+
 def test_a_handler_that_cannot_be_called_with_a_view(clients):
     book = ConsolidatedBook(BTC, clients[0].stream())
     with pytest.raises(InvalidType, match="must take one argument"):

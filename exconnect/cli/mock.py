@@ -24,7 +24,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
     with as_notes() as signals:
         try:
             mock.start()
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise ConfigurationError(f"port {given.port} cannot be opened: {error}") from None
         with mock:
             output.json(_address(mock))

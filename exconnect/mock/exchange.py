@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
 from exconnect.config import Credentials, Endpoints
@@ -20,7 +21,7 @@ from .threads import wall_ms
 from .world import Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from decimal import Decimal
     from pathlib import Path
     from types import TracebackType
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     Amount = Decimal | str | int
 
 EXCHANGES: Mapping[str, Callable[..., Core]] = {"binance": Binance, "bybit": Bybit}
+EXAMPLES = {"symbols": 'symbols={"BTC/USDT": "60000"}', "balances": 'balances={"USDT": "1000"}'}
 STOP_WITHIN = 1.5
+LAST_PORT = 65_535
 
 
 class MockExchange:
@@ -42,7 +45,7 @@ class MockExchange:
     seconds by which its clock is ahead. ``limits``: name → (count, seconds), names ``request_weight orders`` on
     Binance, ``ip orders`` on Bybit.
 
-    Raises: ValueError for an exchange, symbol or limit that does not exist.
+    Raises: ValueError for an exchange, symbol or limit that does not exist, an amount or a port that is none.
     """
 
     def __init__(
@@ -57,17 +60,22 @@ class MockExchange:
         clock_offset: float = 0.0,
         limits: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        if exchange not in EXCHANGES:
-            raise ValueError(f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}")
         self.exchange = exchange
         self.seed = seed
+        self._server: Server | None = None
+        if exchange not in EXCHANGES:
+            raise ValueError(f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}")
+        if not 0 <= port <= LAST_PORT:
+            raise ValueError(f"port={port}: from 0 (any that is free) to {LAST_PORT}")
+        for argument, given in (("symbols", symbols), ("balances", balances)):
+            if given is not None and not isinstance(given, Mapping):
+                raise ValueError(f"{argument} must map names to amounts, as in {EXAMPLES[argument]}")
         self._lock = threading.RLock()
         self._activity = float(activity)
         self._clock_offset = float(clock_offset)
         self._wanted_port = port
         self._port = port
         self._pid: int | None = None
-        self._server: Server | None = None
         self._state: StateDir | None = None
         self.faults = Faults(self._on_fault)
         """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
@@ -205,6 +213,9 @@ class MockExchange:
         """
         if side not in {"buy", "sell"}:
             raise ValueError(f"side={side!r}: one of buy, sell")
+        markets = self._core.world.markets.values()
+        if symbol not in (known := [market.symbol for market in markets]):
+            raise KeyError(f"symbol={symbol!r}: one of {', '.join(known)}")
         with self._lock:
             now_ms = self._now_ms()
             self._core.advance(now_ms)

@@ -31,9 +31,14 @@ def decimal(value: int) -> Decimal:
 
 
 def scaled(value: Decimal | str | int) -> int:
-    """Exact, from a trusted side of the program. Raises: ValueError beyond eight decimals."""
-    number = Decimal(value).scaleb(DECIMALS)
-    whole = int(number)
+    """Exact, as a test writes it. Raises: ValueError for a float, what is no amount, or beyond eight decimals."""
+    if isinstance(value, float):
+        raise ValueError(f'{value} is a float, which has already lost digits: write "{value}"')
+    try:
+        number = Decimal(value).scaleb(DECIMALS)
+        whole = int(number)
+    except (ArithmeticError, TypeError, ValueError):
+        raise ValueError(f"{value!r} is no amount") from None
     if whole != number:
         raise ValueError(f"{value} has more than {DECIMALS} decimals")
     return whole

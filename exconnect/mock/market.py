@@ -51,11 +51,12 @@ class Market:
         base, _, quote = symbol.partition("/")
         if not base or not quote:
             raise ValueError(f"symbol {symbol!r} is not of the form BASE/QUOTE")
+        scaled_start = scaled(start)
         magnitude = Decimal(start).adjusted()
         tick = SCALE // 10 ** min(8, max(2, 4 - magnitude))
         lot = SCALE // 10 ** min(5, max(0, magnitude + 1))
         largest = LARGEST * 10 ** max(0, 3 - magnitude) * SCALE
-        return Market(symbol, base, quote, scaled(start), tick, lot, lot, largest, largest // 9, min_price=tick)
+        return Market(symbol, base, quote, scaled_start, tick, lot, lot, largest, largest // 9, min_price=tick)
 
     def on_tick(self, price: int) -> int:
         """The nearest price on the tick, at least one tick."""

@@ -122,6 +122,9 @@ def client_id_of(order: OrderRef) -> str:
     """
     if isinstance(order, Order):
         return order.client_order_id
+    if not isinstance(order, str):
+        text = f"order must be an Order or its client order id, as text, not {type(order).__name__}"
+        raise InvalidType(text, {"argument": "order"})
     return checked_id(order, "order")
 
 

@@ -156,7 +156,7 @@ def ms_of(when: When, argument: str) -> int:
 
     Raises:
         InvalidArgument: a naive datetime, text that is no time, has no year, or has a zone other than UTC or an
-            offset (`+02:00`), or milliseconds beyond the year 9999.
+            offset (`+02:00`), an int that can only be seconds, or milliseconds beyond the year 9999.
         InvalidType: neither datetime, int nor text.
     """
     if isinstance(when, datetime):
@@ -165,6 +165,9 @@ def ms_of(when: When, argument: str) -> int:
             raise InvalidArgument(message, {"argument": argument})
         return _within((when - EPOCH) // _MS, argument)
     if isinstance(when, int) and not isinstance(when, bool):
+        if _SECONDS[0] <= when < _SECONDS[1]:
+            message = f"{argument}={when}: an int is milliseconds since 1970, and these look like seconds"
+            raise InvalidArgument(f"{message}: write {argument}={when * 1000}", {"argument": argument})
         return _within(when, argument)
     if isinstance(when, str):
         return _parsed(when, argument)
@@ -173,6 +176,7 @@ def ms_of(when: When, argument: str) -> int:
 
 
 _MS = timedelta(milliseconds=1)
+_SECONDS = (10**9, 10**10)  # as seconds the years 2001 to 2286, as milliseconds a few weeks of 1970
 _FIRST_MS = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MS
 _LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MS
 

@@ -159,11 +159,11 @@ def begin(where: Where, left: int | None, **what: Any) -> State:
     return {**what, "where": where, "seen": None, "left": left}
 
 
-def resume(name: str, cursor: str) -> State:
+def resume(name: str, cursor: str, **what: Any) -> State:
     """The state in a cursor.
 
     Raises:
-        InvalidArgument: no cursor, or one of another method.
+        InvalidArgument: no cursor, one of another method, or one that goes on with something else than `what`.
     """
     try:
         found, state = json.loads(cursor)
@@ -171,4 +171,8 @@ def resume(name: str, cursor: str) -> State:
         found, state = None, None
     if found != name or not isinstance(state, dict) or not {"where", "seen", "left"} <= state.keys():
         raise InvalidArgument(f"cursor does not come from {name}", {"argument": "cursor"})
+    for argument, value in what.items():
+        if state.get(argument) != value:
+            text = f"cursor goes on with {argument}={state.get(argument)!r}, not {value!r}"
+            raise InvalidArgument(text, {"argument": "cursor"})
     return state

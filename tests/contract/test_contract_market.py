@@ -106,7 +106,7 @@ def test_trades(client, mock, check):
     ]
     assert [trade.side for trade in trades] == [Side.BUY, Side.SELL, Side.BUY, Side.BUY]
     assert client.fetch_trades(BTC, limit=2) == trades[-2:]
-    with pytest.raises(InvalidArgument, match="iter_trades"):
+    with pytest.raises(InvalidArgument, match="one page of"):
         client.fetch_trades(BTC, limit=1_000_000)
 
 

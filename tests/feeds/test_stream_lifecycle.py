@@ -19,7 +19,8 @@ import pytest
 from seen import Seen
 from toy import BTC, ToyServer, ToyVenue
 
-from exconnect.errors import ForkedStream, InvalidArgument, StreamError
+from exconnect import Client
+from exconnect.errors import ForkedStream, InvalidArgument, InvalidType, StreamError
 from exconnect.model.enums import StreamStatus
 from exconnect.stream import Stream, run
 
@@ -323,6 +324,13 @@ def test_run_ends_when_the_streams_do(stream, server):
     helper.start()
     run(stream)
     helper.join()
+
+
+def test_run_needs_streams():
+    with pytest.raises(InvalidArgument, match="needs a stream"):
+        run()
+    with pytest.raises(InvalidType, match=r"as client\.stream\('BTC/USDT'\) makes it, not Client"):
+        run(Client("binance"))
 
 
 def test_run_is_for_the_main_thread(stream):

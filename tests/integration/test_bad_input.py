@@ -5,12 +5,16 @@ from datetime import datetime
 
 import pytest
 
-from exconnect import Client, Credentials, Endpoints, InvalidOrder, Side
+from exconnect import Client, Credentials, Endpoints, InvalidOrder, PlaceOrder, Side, enable_console_logging
 from exconnect.errors import ConfigurationError, InvalidArgument, InvalidType, NotSupported, UnknownSymbol
 
 
 def place(*arguments, **keywords):
     return lambda client: client.place_order(*arguments, **keywords)
+
+
+def hours(client):
+    return client.iter_candles("BTC/USDT", "1h").cursor
 
 
 BUY = ("BTC/USDT", "buy", "0.01")
@@ -67,6 +71,21 @@ TABLE = [
     (lambda c: c.fetch_book("BTC/USDT", depth=0), InvalidArgument, "depth=0: must be from 1 to 5000"),
     (lambda c: c.fetch_trades("BTC/USDT", from_id="x"), InvalidArgument, "digits of a trade id"),
     (lambda c: c.iter_candles("BTC/USDT", cursor="{}"), InvalidArgument, "cursor"),
+    (lambda c: c.iter_candles("ETH/USDT", cursor=hours(c)), InvalidArgument, "cursor goes on with symbol='BTC/USDT'"),
+    (lambda c: c.iter_candles("BTC/USDT", "5m", cursor=hours(c)), InvalidArgument, "interval='1h', not '5m'"),
+    (
+        lambda c: c.iter_trades("ETH/USDT", cursor=c.iter_trades("BTC/USDT").cursor),
+        InvalidArgument,
+        "symbol='BTC/USDT', not 'ETH/USDT'",
+    ),
+    (
+        lambda c: c.iter_fills("ETH/USDT", cursor=c.iter_fills("BTC/USDT").cursor),
+        InvalidArgument,
+        "symbol='BTC/USDT', not 'ETH/USDT'",
+    ),
+    (lambda c: c.place_orders(PlaceOrder(*BUY, price="1")), InvalidType, "orders must be a sequence of PlaceOrder"),
+    (lambda c: c.cancel_orders(7), InvalidType, "a sequence of orders or their ids"),
+    (lambda c: c.cancel_order(7), InvalidType, "order must be an Order or its client order id, as text, not int"),
     (lambda c: c.cancel_order("nobody-knows-me"), InvalidArgument, "give its symbol too"),
     (lambda c: c.amend_order("x", symbol="BTC/USDT"), InvalidArgument, "a new price, a new quantity or both"),
     (lambda c: c.orders.wait("nobody-knows-me"), InvalidArgument, "not known here"),
@@ -143,3 +162,15 @@ def test_an_idempotency_key_without_a_journal(mock):
         pytest.raises(ConfigurationError, match="idempotency_key needs a journal"),
     ):
         client.place_order(*BUY, price="59000", idempotency_key="row-7")
+
+
+def test_a_level_that_does_not_exist():
+    with pytest.raises(InvalidArgument, match="level='LOUD': must be one of 'DEBUG', 'INFO'"):
+        enable_console_logging("LOUD")
+
+
+def test_a_page_that_is_too_short_names_an_iterator_only_where_there_is_one():
+    with pytest.raises(InvalidArgument, match="at most 1000; iter_trades\\(\\) gives any number"):
+        Client("binance").fetch_trades("BTC/USDT", limit=2_000)
+    with pytest.raises(InvalidArgument, match=r"at most 60$"):
+        Client("bybit").fetch_trades("BTC/USDT", limit=2_000)

@@ -77,6 +77,16 @@ def test_wrong_arguments():
         MockExchange(symbols={"BTCUSDT": "1"})
     with pytest.raises(ValueError, match="one of orders, request_weight"):
         MockExchange(limits={"ip": (1, 1)})
+    with pytest.raises(ValueError, match=r'symbols must map names to amounts, as in symbols=\{"BTC/USDT": "60000"\}'):
+        MockExchange(symbols=["BTC/USDT"])
+    with pytest.raises(ValueError, match=r'0.1 is a float, which has already lost digits: write "0.1"'):
+        MockExchange(balances={"BTC": 0.1})
+    with pytest.raises(ValueError, match="'much' is no amount"):
+        MockExchange(balances={"BTC": "much"})
+    with pytest.raises(ValueError, match="'1e99999999' is no amount"):
+        MockExchange(balances={"BTC": "1e99999999"})
+    with pytest.raises(ValueError, match="port=-1: from 0"):
+        MockExchange(port=-1)
 
 
 def test_a_port_of_ones_own():
@@ -220,6 +230,8 @@ def test_conditional_orders_are_untriggered_in_the_ledger(mock, plain):
 def test_outsiders_need_a_side(mock):
     with pytest.raises(ValueError, match="one of buy, sell"):
         mock.execute("BTC/USDT", "hold", "1")
+    with pytest.raises(KeyError, match="symbol='BTCUSDT': one of BTC/USDT, ETH/USDT"):
+        mock.execute("BTCUSDT", "buy", "1")
 
 
 def test_the_clock_can_be_ahead(mock, plain):
