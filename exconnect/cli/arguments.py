@@ -11,6 +11,7 @@ from typing import NoReturn, TypeAlias
 from exconnect.errors import InvalidArgument
 from exconnect.venue.plan import available
 
+_ACTIONS = "show: list the orders · verify: check the file · reconcile: find out what became of those without an answer"
 LATER = ("stream", "record", "balance", "orders", "config", "completion")
 
 _EPILOG = """\
@@ -18,16 +19,24 @@ exit codes: 0 done · 1 refused, failed or something found wrong · 2 usage or c
 3 exchange not reachable or not available · 4 outcome of an order unknown · 130 interrupted"""
 
 
+_MISSING = re.compile(r"the following arguments are required: (COMMAND|KIND|ACTION)")
 _NO_CHOICE = re.compile(r"(?:argument (?P<name>.+?): )?invalid choice: '?(?P<typed>.*?)'? \(choose from (?P<all>.+)\)")
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
+        missing = _MISSING.fullmatch(message)
+        if missing is not None:
+            message = f"which {missing[1].lower()}? one of {', '.join(self._names())}"
         found = _NO_CHOICE.fullmatch(message)
         if found is not None:
             message = _no_choice(found["typed"], re.findall(r"[\w-]+", found["all"]))
         raise InvalidArgument(message, {"argument": "command line"})
+
+    def _names(self) -> list[str]:
+        """What may stand behind it, of what is there."""
+        return [str(name) for action in self._actions for name in action.choices or () if name not in LATER]
 
 
 def _no_choice(typed: str, choices: list[str]) -> str:
@@ -134,7 +143,7 @@ def _add_history(commands: _Commands) -> None:
 
 def _add_journal(commands: _Commands) -> None:
     journal = _add(commands, "journal", "what is written down of orders")
-    journal.add_argument("action", choices=("show", "verify", "reconcile"))
+    journal.add_argument("action", metavar="ACTION", choices=("show", "verify", "reconcile"), help=_ACTIONS)
     journal.add_argument("--file", metavar="PATH", help="the journal's file")
     halt = _add(commands, "halt", "from now on no process of this account places orders")
     halt.add_argument("--reason", metavar="TEXT", default="", help="why, for those who wonder")

@@ -12,7 +12,7 @@ from exconnect.cli.output import DONE, Output
 from exconnect.cli.progress import progress
 from exconnect.cli.session import connected
 from exconnect.client import Client
-from exconnect.errors import ConfigurationError, InvalidArgument
+from exconnect.errors import ConfigurationError, ExconnectError, InvalidArgument
 from exconnect.model.market import INTERVALS, after
 from exconnect.model.values import When, datetime_of, ms_of
 
@@ -34,6 +34,8 @@ def run(given: argparse.Namespace, output: Output) -> int:
         text = f"--interval {given.interval}: must be one of {' '.join(INTERVALS)}"
         raise InvalidArgument(text, {"argument": "interval"})
     wanted = _moment(given.start, "start"), _moment(given.end, "end")
+    if wanted[0] is not None and wanted[1] is not None and wanted[0] > wanted[1]:
+        raise InvalidArgument("--start is after --end", {"argument": "start"})
     with connected(given) as client:
         client.fetch_instrument(given.symbol)
         # Asks nobody, and refuses an interval that the exchange lacks before a file is made.
@@ -45,7 +47,13 @@ def run(given: argparse.Namespace, output: Output) -> int:
                     f"{path} begins at {file.first}: candles from {wanted[0]} on are not added before it; give another"
                 )
                 output.note(f"{note} --out for them")
-            added = _download(given, client, file, output, wanted)
+            try:
+                added = _download(given, client, file, output, wanted)
+            except (KeyboardInterrupt, ExconnectError):
+                if file.rows:
+                    note = f"{path}: {file.rows} rows so far, to {file.last}; the same command goes on behind them"
+                    output.note(note)
+                raise
     kept = f"{file.rows} rows, {file.first} to {file.last}" if file.rows else "no rows"
     output.text(f"{path}: {added} candles added, now {kept}")
     result = {"ok": True, "rows": file.rows, "first": file.first, "last": file.last}

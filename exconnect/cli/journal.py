@@ -98,7 +98,7 @@ def _verify(given: argparse.Namespace, output: Output) -> int:
 def _reconcile(given: argparse.Namespace, output: Output) -> int:
     given.journal = None if given.file is None else _file(given)
     with connected(given) as client:
-        _of(client)
+        _of(client, "" if given.file is None else "; the file alone is not enough, for the exchange is asked")
         orders = client.recover(timeout=_RECONCILE_S if given.timeout is None else given.timeout)
     unknown = [order.client_order_id for order in orders if order.status is OrderStatus.UNKNOWN]
     for order in orders:
@@ -128,6 +128,7 @@ def resume(given: argparse.Namespace, output: Output) -> int:
 def _halted(client: Client, output: Output) -> int:
     state = Journal(_of(client), Environment()).halt_state()
     reason, since = (None, None) if state is None else state
-    output.text("trading goes on" if state is None else f"halted since {since:%Y-%m-%d %H:%M:%S} UTC: {reason or '-'}")
+    words = f": {reason}" if reason else ""
+    output.text("trading goes on" if state is None else f"halted since {since:%Y-%m-%d %H:%M:%S} UTC{words}")
     output.result({"halted": state is not None, "since": since, "reason": reason})
     return DONE

@@ -15,7 +15,8 @@ def time(given: argparse.Namespace, output: Output) -> int:
     with connected(given) as client:
         reading = read_clock(client)
     output.text(f"{client.exchange}  {reading.time.isoformat(sep=' ', timespec='milliseconds')}")
-    output.text(f"ahead of this machine by {reading.offset_ms} ms, give or take {reading.error_ms} ms")
+    where = "ahead of" if reading.offset_ms >= 0 else "behind"
+    output.text(f"{abs(reading.offset_ms)} ms {where} this machine, give or take {reading.error_ms} ms")
     output.text(f"round trip {reading.round_trip_ms} ms")
     output.result(
         {

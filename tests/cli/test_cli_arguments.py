@@ -70,6 +70,18 @@ def test_usage_is_on_stderr(run):
     assert "SYMBOL" in ran.err
 
 
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ([], "which command? one of demo, mock, doctor, time, symbols, ticker, book, history, journal, halt, resume"),
+        (["history"], "which kind? one of candles"),
+        (["journal"], "which action? one of show, verify, reconcile"),
+    ],
+)
+def test_what_is_missing_is_named(run, words, says):
+    assert run(*words, "--json").failed("invalid_argument", 2)["message"] == says
+
+
 def test_help_names_every_command_and_every_exit_code(run):
     ran = run("--help")
     assert ran.code == 0

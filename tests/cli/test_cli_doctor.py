@@ -5,14 +5,15 @@ import threading
 
 import pytest
 
+from exconnect import Client, OutcomeUnknown
 from exconnect.cli.doctor.machine import is_older
 from exconnect.config import Credentials
 
 pytestmark = pytest.mark.network
 
 NAMES = [
-    "python", "packages", "extras", "patches", "state", "rest dns", "rest tcp", "stream dns", "stream tcp", "proxies",
-    "rest", "clock", "stream", "key", "limits",
+    "python", "packages", "extras", "patches", "state", "journal", "rest dns", "rest tcp", "stream dns", "stream tcp",
+    "proxies", "rest", "clock", "stream", "key", "limits",
 ]  # fmt: skip
 
 
@@ -59,6 +60,36 @@ def test_without_a_key(doctor):
     assert code == 0
     assert checks["key"]["ok"]
     assert "EXCONNECT_BINANCE_API_KEY" in checks["key"]["advice"]
+
+
+def test_a_halt_and_an_order_without_an_answer(doctor, mock, monkeypatch):
+    for name, value in mock.env().items():
+        monkeypatch.setenv(name, value)
+    assert doctor()[1]["journal"]["detail"].endswith(".journal is made with the account's first order")
+    with Client("binance") as client:
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+        mock.faults.add("reset", on="place_order", at="before_accept")
+        with pytest.raises(OutcomeUnknown):
+            client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=1)
+    code, checks, _ = doctor()
+    assert (code, wrong(checks)) == (0, [])
+    assert checks["journal"]["detail"].endswith(": 2 open, 1 of them without an answer")
+    assert "exconnect journal reconcile" in checks["journal"]["advice"]
+    with Client("binance") as client:
+        client.halt("lunch")
+    code, checks, _ = doctor()
+    assert (code, wrong(checks)) == (1, ["journal"])
+    assert "(lunch): no order leaves" in checks["journal"]["detail"]
+    assert "exconnect resume" in checks["journal"]["advice"]
+
+
+def test_a_journal_that_is_none(doctor, mock, monkeypatch):
+    for name, value in mock.env().items():
+        monkeypatch.setenv(name, value)
+    Client("binance").journal.write_bytes(b"no database" * 1000)
+    code, checks, _ = doctor()
+    assert (code, wrong(checks)) == (1, ["journal"])
+    assert "file is not a database" in checks["journal"]["detail"]
 
 
 def test_a_clock_that_is_wrong(doctor, mock):

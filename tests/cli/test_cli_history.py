@@ -146,7 +146,9 @@ def test_interrupted_in_the_middle(process, ended, fetch, file, mock):
     loading = process("history", "candles", "BTC/USDT", *words, "--environment", mock.url, "--json")
     assert fault.wait(20)
     loading.send_signal(signal.SIGINT)
-    ended(loading).failed("interrupted", 130)
+    ran = ended(loading)
+    ran.failed("interrupted", 130)
+    assert f"{file}: 2000 rows so far" in ran.err
     mock.faults.clear()
     assert len(rows(file)) == 2000  # all that had come
     assert fetch("--end", "2026-01-04", interval="1m").last["rows"] == 3 * 1440
@@ -154,7 +156,10 @@ def test_interrupted_in_the_middle(process, ended, fetch, file, mock):
 
 def test_a_failure_in_the_middle_keeps_what_came(fetch, file, mock):
     fault = mock.faults.add("status", on="fetch_candles", after=2, times=None, status=401, code=-2015)
-    fetch(*START, "--end", "2026-01-04", interval="1m").failed("permission_denied", 1)
+    ran = fetch(*START, "--end", "2026-01-04", interval="1m")
+    ran.failed("permission_denied", 1)
+    kept = f"{file}: 2000 rows so far, to 2026-01-02 09:19:00+00:00; the same command goes on behind them"
+    assert ran.err.splitlines()[0] == kept
     fault.remove()
     assert len(rows(file)) == 2000
     assert fetch("--end", "2026-01-04", interval="1m").last["rows"] == 3 * 1440
@@ -184,8 +189,8 @@ def test_milliseconds_are_a_time_too(fetch):
     assert fetch("--start", "1767225600000", "--end", "2026-01-02").last["first"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_an_end_before_the_start(fetch, file):
-    last = fetch("--start", "2026-01-02", "--end", "2026-01-01").last
+def test_an_end_that_is_the_start(fetch, file):
+    last = fetch("--start", "2026-01-01", "--end", "2026-01-01").last
     assert (last["ok"], last["rows"], last["first"]) == (True, 0, None)
     assert rows(file) == []
 
@@ -238,6 +243,7 @@ def test_a_file_that_cannot_be_written(on, tmp_path):
         (["--start", "soon"], "invalid_argument"),
         (["--interval", "7m"], "invalid_argument"),
         (["--end", "noon EST"], "invalid_argument"),
+        (["--start", "2026-01-02", "--end", "2026-01-01"], "invalid_argument"),
     ],
 )
 def test_wrong_words_leave_no_file(fetch, file, words, kind):

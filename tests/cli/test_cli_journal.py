@@ -1,5 +1,6 @@
 """`journal`, `halt` and `resume`: on the journal that a program left behind."""
 
+import re
 import sqlite3
 
 import pytest
@@ -89,6 +90,19 @@ def test_reconcile_waits_long_enough_to_know_that_an_order_never_arrived(run, cl
     ran = run("journal", "reconcile", "--json")
     assert (ran.code, ran.last) == (0, {"ok": True, "resolved": 1, "unknown": []})
     assert run("journal", "show", "--json").last["orders"][0]["status"] == "not_accepted"
+
+
+def test_a_file_does_not_tell_whose_orders_the_exchange_shall_be_asked_for(run, client, monkeypatch):
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    monkeypatch.delenv("EXCONNECT_BINANCE_API_KEY")
+    error = run("journal", "reconcile", "--file", str(client.journal), "--json").failed("configuration_error", 2)
+    assert error["message"].endswith("; the file alone is not enough, for the exchange is asked")
+
+
+def test_halt_and_resume_for_people(run, client):
+    assert re.fullmatch(r"halted since [-0-9]+ [:0-9]+ UTC\n", run("halt").out)
+    assert re.fullmatch(r"halted since [-0-9]+ [:0-9]+ UTC: lunch\n", run("halt", "--reason", "lunch").out)
+    assert run("resume").out == "trading goes on\n"
 
 
 def test_halt_and_resume(run, client):

@@ -1,6 +1,7 @@
 """`time`, `symbols`, `ticker`, `book` against a real mock exchange."""
 
 import json
+import re
 import signal
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +27,8 @@ def test_time_for_people(run, mock):
     ran = run("time", "--environment", mock.url)
     assert ran.code == 0
     assert "give or take" in ran.out
+    mock.clock_offset = -60.0
+    assert re.search(r"\n\d+\.\d ms behind this machine", run("time", "--environment", mock.url).out)
     assert not ran.out.startswith("{")
 
 

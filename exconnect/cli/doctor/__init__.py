@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from exconnect.cli.doctor import exchange, machine, network
+from exconnect.cli.doctor import exchange, journal, machine, network
 from exconnect.cli.doctor.check import Check
 from exconnect.cli.output import DONE, FAILED, UNAVAILABLE, Output
 from exconnect.cli.session import connected
@@ -42,6 +42,7 @@ def run(given: argparse.Namespace, output: Output) -> int:
 
 def _checks(client: Client, venue: Venue, timeout: float) -> Iterator[Check]:
     yield from machine.checks(venue)
+    yield journal.check(client)
     roads = list(network.checks(venue, timeout))
     yield from roads
     is_reachable = all(road.ok for road in roads)
