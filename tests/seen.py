@@ -23,7 +23,7 @@ class Seen:
         if self._act is not None:
             self._act(item)
 
-    def until(self, ready: Callable[[list], bool], timeout: float = 10.0):
+    def until(self, ready: Callable[[list], bool], timeout: float = 30.0):
         with self.news:
             assert self.news.wait_for(lambda: bool(self.items) and ready(self.items), timeout), (
                 f"got only {self.items[-5:]}"

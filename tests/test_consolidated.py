@@ -33,7 +33,7 @@ def clients():
 
 def test_both_are_in(clients):
     with ConsolidatedBook(BTC, *(client.stream() for client in clients)) as book:
-        assert book.start().wait_live(20)
+        assert book.start().wait_live(30)
         view = book.view()
         assert (view.exchanges, dict(view.missing)) == (("binance", "bybit"), {})
 
@@ -43,7 +43,7 @@ def test_a_symbol_that_one_does_not_list(clients):
         assert not book.start().wait_live(20)  # not all are in, and that is known long before the deadline
         book_of_one = threading.Event()
         book.on_change(lambda view: view.exchanges and book_of_one.set())
-        assert book_of_one.wait(20)
+        assert book_of_one.wait(30)
         view = book.view()
         assert view.exchanges == ("bybit",)
         assert view.missing["binance"].startswith("the book of SOL/USDT was refused: binance has no symbol 'SOL/USDT'")

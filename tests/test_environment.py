@@ -44,7 +44,7 @@ def test_dice(env):
 def test_threads_are_daemons_with_a_name(env):
     seen = []
     thread = env.spawn("exconnect.test", lambda: seen.append(threading.current_thread()))
-    thread.join(10)
+    thread.join(30)
     assert seen == [thread]
     assert (thread.name, thread.daemon) == ("exconnect.test", True)
 
@@ -76,7 +76,7 @@ class TestWaiting:
         with condition:
             thread = env.spawn("exconnect.waker", wake)
             assert env.wait_for(condition, lambda: bool(ready), timeout) is True
-        thread.join(10)
+        thread.join(30)
 
     def test_a_wait_without_an_end_comes_up_for_air(self, env, monkeypatch):
         monkeypatch.setattr(environment, "_LONGEST_WAIT", 0.001)

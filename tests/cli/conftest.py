@@ -95,10 +95,10 @@ def process():
 
 @pytest.fixture
 def ended():
-    """`ended(process)`: what became of it, within 20 seconds."""
+    """`ended(process)`: what became of it, within a minute."""
 
     def wait(process: subprocess.Popen[str], already: str = "") -> Ran:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         return Ran(process.returncode, already + (out or ""), err)
 
     return wait

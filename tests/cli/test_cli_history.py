@@ -127,9 +127,9 @@ def test_killed_in_the_middle(process, ended, fetch, file, mock):
     words = ["--interval", "1m", *START, "--end", "2026-01-06", "--out", str(file)]
     fault = mock.faults.add("hang", on="fetch_candles", after=4, times=None, seconds=60)
     loading = process("history", "candles", "BTC/USDT", *words, "--environment", mock.url, "--json")
-    assert fault.wait(20)
+    assert fault.wait(30)
     loading.kill()
-    assert loading.wait(20) == -signal.SIGKILL
+    assert loading.wait(30) == -signal.SIGKILL
     mock.faults.clear()
     kept = len(rows(file))
     assert kept > 1000
@@ -144,7 +144,7 @@ def test_interrupted_in_the_middle(process, ended, fetch, file, mock):
     words = ["--interval", "1m", *START, "--end", "2026-01-04", "--out", str(file)]
     fault = mock.faults.add("hang", on="fetch_candles", after=2, times=None, seconds=60)
     loading = process("history", "candles", "BTC/USDT", *words, "--environment", mock.url, "--json")
-    assert fault.wait(20)
+    assert fault.wait(30)
     loading.send_signal(signal.SIGINT)
     ran = ended(loading)
     ran.failed("interrupted", 130)

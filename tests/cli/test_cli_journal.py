@@ -77,7 +77,7 @@ def test_reconcile(run, client, account):
     account.faults.clear()
     ran = run("journal", "reconcile", "--timeout", "6", "--json")
     assert ran.last["unknown"] == ["mine"]
-    assert client.orders.wait("yours", until="accepted", timeout=20).is_open
+    assert client.orders.wait("yours", until="accepted", timeout=30).is_open
 
 
 def test_reconcile_waits_long_enough_to_know_that_an_order_never_arrived(run, client, account, monkeypatch):

@@ -44,7 +44,7 @@ class Heard:
             self.items.append(item)
             self.news.notify_all()
 
-    def until(self, ready: Callable[[Any], bool], timeout: float = 10.0) -> Any:
+    def until(self, ready: Callable[[Any], bool], timeout: float = 30.0) -> Any:
         """The first item that is `ready`."""
         with self.news:
             assert self.news.wait_for(lambda: any(map(ready, self.items)), timeout), self.items[-5:]

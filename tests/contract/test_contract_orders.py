@@ -41,7 +41,7 @@ BTC, ETH = "BTC/USDT", "ETH/USDT"
 def rest(client, price="59000", quantity="0.01", symbol=BTC, **more) -> Order:
     """An order that rests at the exchange, judged by it."""
     order = client.orders.wait(
-        client.place_order(symbol, "buy", quantity, price=price, **more), until="accepted", timeout=5
+        client.place_order(symbol, "buy", quantity, price=price, **more), until="accepted", timeout=30
     )
     assert order.status is OrderStatus.NEW
     return order
@@ -50,7 +50,7 @@ def rest(client, price="59000", quantity="0.01", symbol=BTC, **more) -> Order:
 def refusal(client, *arguments, **more) -> OrderRejected:
     """How an order is refused: raised by the call, or its fate."""
     with pytest.raises(OrderRejected) as caught:
-        client.orders.wait(client.place_order(*arguments, **more), timeout=5).raise_for_status()
+        client.orders.wait(client.place_order(*arguments, **more), timeout=30).raise_for_status()
     error = caught.value
     assert error.outcome == "rejected"
     assert not error.retryable
@@ -104,7 +104,7 @@ def test_a_placed_order_is_a_whole_order(client, mock, check):
     assert order.order_id
     assert order.raw is not None
     assert order.created_at.utcoffset() == timedelta(0)
-    assert client.orders.wait(order, until="accepted", timeout=5).status is OrderStatus.NEW
+    assert client.orders.wait(order, until="accepted", timeout=30).status is OrderStatus.NEW
     assert client.orders.open(BTC) == [client.orders.get(order)]
     assert mock.ledger.order(order.client_order_id).status == "new"
     assert client.fetch_order(order.client_order_id).order_id == order.order_id
@@ -116,12 +116,12 @@ def test_waiting_gets_an_orders_fate(client, mock):
     order = rest(client, "59999")
     assert client.orders.wait(order, timeout=0.05).status is OrderStatus.NEW
     mock.execute(BTC, "sell", "2", price="59990")
-    filled = client.orders.wait(order, timeout=5)
+    filled = client.orders.wait(order, timeout=30)
     assert (filled.status, filled.filled_quantity, filled.average_price) == (OrderStatus.FILLED, D("0.01"), 59999)
 
 
 def test_a_market_order_by_base(client, mock):
-    order = client.orders.wait(client.place_order(BTC, "buy", "0.5", type="market"), timeout=5)
+    order = client.orders.wait(client.place_order(BTC, "buy", "0.5", type="market"), timeout=30)
     assert (order.status, order.quantity, order.filled_quantity) == (OrderStatus.FILLED, D("0.5"), D("0.5"))
     assert (order.price, order.average_price, order.filled_quote) == (None, 60006, 30003)
     fills = client.fetch_fills(BTC, order=order)
@@ -133,7 +133,7 @@ def test_a_market_order_by_base(client, mock):
 
 
 def test_a_market_order_by_quote(client):
-    order = client.orders.wait(client.place_order(BTC, "buy", quote_quantity="100", type="market"), timeout=5)
+    order = client.orders.wait(client.place_order(BTC, "buy", quote_quantity="100", type="market"), timeout=30)
     assert (order.status, order.quantity, order.quote_quantity) == (OrderStatus.FILLED, None, 100)
     assert order.remaining is None
     assert 99 < order.filled_quote <= 100
@@ -151,7 +151,7 @@ def test_a_market_order_by_quote(client):
 def test_times_in_force(client, force, price, status):
     order = client.place_order(BTC, "buy", "0.01", price=price, time_in_force=force)
     assert order.time_in_force == force
-    assert client.orders.wait(order, timeout=5).status is status
+    assert client.orders.wait(order, timeout=30).status is status
 
 
 def test_post_only_that_would_cross_is_refused(client, mock):
@@ -236,7 +236,7 @@ def test_amend(client, mock, capability, change):
             client.amend_order(order, **change)
         assert caught.value.capability == capability
         return
-    amended = client.orders.wait(client.amend_order(order, **change), until="accepted", timeout=5)
+    amended = client.orders.wait(client.amend_order(order, **change), until="accepted", timeout=30)
     wanted = {"quantity": "0.02", "price": "59000"} | change
     assert (amended.quantity, amended.price) == (D(wanted["quantity"]), D(wanted["price"]))
     assert order.client_order_id in {amended.client_order_id, amended.replaces}
@@ -252,7 +252,7 @@ def test_cancel_all_leaves_nothing(client, mock):
     if Capability.STOP_ORDERS in client.capabilities:
         for symbol, trigger in ((BTC, "58500"), (ETH, "2800")):
             stop = client.place_order(symbol, "sell", "0.1", stop_price=trigger, type="stop_loss")
-            assert client.orders.wait(stop, until="accepted", timeout=5).status is OrderStatus.UNTRIGGERED
+            assert client.orders.wait(stop, until="accepted", timeout=30).status is OrderStatus.UNTRIGGERED
             placed.add(stop.client_order_id)
     eth = client.cancel_all_orders(ETH)
     assert {order.symbol for order in eth} == {ETH}
@@ -302,12 +302,12 @@ def test_a_conditional_order_waits_for_its_trigger(client, mock):
             client.place_order(BTC, "sell", "0.01", **stop)
         return
     order = client.place_order(BTC, "sell", "0.01", **stop)
-    found = client.orders.wait(order, until="accepted", timeout=5)
+    found = client.orders.wait(order, until="accepted", timeout=30)
     assert found.status in {OrderStatus.UNTRIGGERED, OrderStatus.NEW}
     assert client.fetch_order(order).status is OrderStatus.UNTRIGGERED
     assert (found.stop_price, found.type) == (59700, OrderType.STOP_LOSS_LIMIT)
     mock.execute(BTC, "sell", "60", price="59600")
-    assert client.orders.wait(order, timeout=5).status is OrderStatus.FILLED
+    assert client.orders.wait(order, timeout=30).status is OrderStatus.FILLED
 
 
 @pytest.mark.parametrize("kind", ["stop_loss", "stop_loss_limit", "take_profit", "take_profit_limit"])
@@ -318,7 +318,7 @@ def test_a_conditional_order_stays_what_was_asked_for(client, mock, kind):
     price = {"price": "59000"} if kind.endswith("limit") else {}
     trigger = "61000" if kind.startswith("take") else "59500"
     order = client.place_order(BTC, "sell", "0.01", stop_price=trigger, type=kind, **price)
-    waits = client.orders.wait(order, until="accepted", timeout=5)
+    waits = client.orders.wait(order, until="accepted", timeout=30)
     fetched, opened = client.fetch_order(order), client.fetch_open_orders(BTC)
     assert {order.type, waits.type, fetched.type, *(each.type for each in opened)} == {OrderType(kind)}
     assert client.cancel_order(order).type is OrderType(kind)
@@ -338,7 +338,7 @@ def test_batches_give_one_result_per_item(client, mock):
         ]
     )
     assert [type(result) for result in results] == [Order, InsufficientFunds, UnknownSymbol, InvalidOrder, Order]
-    placed = [client.orders.wait(results[index], until="accepted", timeout=5) for index in (0, 4)]
+    placed = [client.orders.wait(results[index], until="accepted", timeout=30) for index in (0, 4)]
     assert open_ids(mock) == {order.client_order_id for order in placed}
     amended = client.amend_orders([AmendOrder(order, quantity=order.quantity / 2) for order in placed])
     assert [order.quantity for order in amended] == [D("0.005"), D("0.05")]
@@ -427,7 +427,7 @@ def test_histories(client, mock, check):
     orders = [rest(client, str(58000 + number)) for number in range(4)]
     for order in orders[:2]:
         client.cancel_order(order)
-    market = client.orders.wait(client.place_order(BTC, "buy", "0.05", type="market"), timeout=5)
+    market = client.orders.wait(client.place_order(BTC, "buy", "0.05", type="market"), timeout=30)
     names = [order.client_order_id for order in mock.ledger.orders(BTC)]
     assert len(names) == 5
     assert [order.client_order_id for order in client.fetch_orders(BTC, limit=2)] == names[-2:]

@@ -28,20 +28,20 @@ def stream(client):
 
 def live(stream):
     stream.start()
-    assert stream.wait_live(15), stream.status
+    assert stream.wait_live(30), stream.status
     return stream
 
 
 def resting(client, quantity="0.01", price="59999"):
     """An order on top of the book."""
-    order = client.orders.wait(client.place_order(BTC, "buy", quantity, price=price), until="accepted", timeout=10)
+    order = client.orders.wait(client.place_order(BTC, "buy", quantity, price=price), until="accepted", timeout=30)
     assert order.status is OrderStatus.NEW
     return order
 
 
 def traded(client, symbol=BTC, side="buy", quantity="0.01"):
     """An order that has taken from the book."""
-    order = client.orders.wait(client.place_order(symbol, side, quantity, type="market"), timeout=10)
+    order = client.orders.wait(client.place_order(symbol, side, quantity, type="market"), timeout=30)
     assert order.status is OrderStatus.FILLED
     return order
 
@@ -59,7 +59,7 @@ def truth(mock):
     return [str(fill.id) for fill in mock.ledger.fills()]
 
 
-def all_there(mock, fills, timeout=15.0):
+def all_there(mock, fills, timeout=30.0):
     """Every fill of the ledger, and each once."""
     fills.until(lambda items: len(items) >= len(truth(mock)), timeout)
     assert sorted(ids(fills.items)) == sorted(truth(mock))
@@ -194,16 +194,16 @@ def test_the_connection_is_there_as_long_as_somebody_listens(mock, client):
         fills, gone = Seen(), Seen()
         stream.on_status(gone)
         stream.on_fill(fills)
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
         assert mock.ledger.connections("private") == 1
         traded(client)
         all_there(mock, fills)
         stream.off(fills)
         gone.until(lambda items: any(s.connection == "private" and s.status is StreamStatus.CLOSED for s in items))
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
         traded(client)
         stream.on_fill(fills)
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
         traded(client)
         fills.count(2)
         assert ids(fills.items) == [truth(mock)[0], truth(mock)[2]]
@@ -359,7 +359,7 @@ def test_fills_while_the_socket_is_down(mock, client, stream):
     assert closed["order"].count == 3
     assert closed["fill"].start <= closed["fill"].end
     assert {f.source for f in fills.items} == {Source.REST}
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     sold_to(mock, "0.006")
     all_there(mock, fills)
     assert fills.items[-1].source is Source.STREAM
@@ -377,14 +377,14 @@ def test_fills_between_the_acknowledgement_and_the_snapshot(mock, client, stream
     orders.count(1)
     slow = mock.faults.add("delay", on="fetch_open_orders", seconds=1.0)
     mock.faults.add("disconnect", on="private")
-    assert slow.wait(10)  # so the subscription is acknowledged, and the answer still on its way
+    assert slow.wait(30)  # so the subscription is acknowledged, and the answer still on its way
     sold_to(mock, "0.004")
     sold_to(mock, "0.006")
     all_there(mock, fills)
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
     assert {f.source for f in fills.items} == {Source.STREAM}
     assert never_back(orders.items)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     assert not any(isinstance(n, GapClosed) for n in notices.items)
 
 
@@ -407,10 +407,10 @@ def test_a_snapshot_that_fails_is_asked_for_again(mock, client, stream):
     stream.on_fill(fills)
     failing = mock.faults.add("status", on="fetch_balances", times=4, status=400, code=-1100)
     stream.start()
-    assert failing.wait(10)
+    assert failing.wait(30)
     traded(client)
     all_there(mock, fills)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
 
 
 def test_a_stream_that_falls_silent_is_noticed_by_the_replies(mock, client, stream):
@@ -423,7 +423,7 @@ def test_a_stream_that_falls_silent_is_noticed_by_the_replies(mock, client, stre
     orders.count(1)
     mock.faults.add("silence", on="private", seconds=8.0)
     traded(client)
-    all_there(mock, fills, 20.0)
+    all_there(mock, fills)
     changes.until(lambda items: any(change.status is StreamStatus.SUSPECT for change in items))
 
 

@@ -87,7 +87,7 @@ def test_exactly_once(exchange, seed):
             if dice.random() < 0.5:
                 stream.wait_live(1.0)  # so that things happen in every state of the connection
         mock.faults.clear()
-        client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=10)
+        client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=30)
         truth = sorted((fill.order_id, fill.id) for fill in mock.ledger.fills())
         fills.until(lambda items: len(items) >= len(truth), 60.0)
         assert stream.wait_live(30)

@@ -24,12 +24,12 @@ BTC = "BTC/USDT"
 
 def live(stream):
     stream.start()
-    assert stream.wait_live(15), stream.status
+    assert stream.wait_live(30), stream.status
     return stream
 
 
 def buy(client):
-    return client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=10)
+    return client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=30)
 
 
 def kinds_of(mock):
@@ -51,7 +51,7 @@ def test_with_every_kind_of_key(mock):
             order = buy(client)
             assert fills.count(1)[0].order_id == order.order_id
             mock.faults.add("disconnect", on="private")
-            assert stream.wait_live(15)
+            assert stream.wait_live(30)
             buy(client)
             fills.count(2)
 
@@ -71,13 +71,13 @@ def test_closing_does_not_wait_for_an_answer_that_does_not_come(mock):
         stream.on_fill(lambda fill: None)
         hanging = mock.faults.add("hang", on="fetch_open_orders", seconds=30.0)
         stream.start()
-        assert hanging.wait(10)
+        assert hanging.wait(30)
         before = time.monotonic()
         client.close()
-        assert time.monotonic() - before < 5.0
+        assert time.monotonic() - before < 20.0
         for thread in threading.enumerate():
             if thread.name == f"exconnect.{mock.exchange}.jobs.orders":
-                thread.join(10)  # it waits for its answer, and nobody for it
+                thread.join(30)  # it waits for its answer, and nobody for it
 
 
 def test_a_handler_may_close_the_stream(mock, client):
@@ -87,7 +87,7 @@ def test_a_handler_may_close_the_stream(mock, client):
     live(stream)
     buy(client)
     fills.count(1)
-    assert stream.wait(10)
+    assert stream.wait(30)
     stream.close()
     assert f"exconnect.{mock.exchange}.feed.private" not in {thread.name for thread in threading.enumerate()}
 
@@ -151,7 +151,7 @@ def test_no_room_is_the_end_and_nothing_is_lost_silently(mock, client, monkeypat
             buy(client)
         changes.until(lambda items: items[-1].status is StreamStatus.FAILED)
         with pytest.raises(StreamError, match="on_fill"):
-            stream.wait(5)
+            stream.wait(30)
         gate.set()
         fills.count(3)
 
@@ -163,7 +163,7 @@ def test_a_store_that_is_followed_no_more_is_asked_again(mock, client):
         order = client.orders.wait(client.place_order(BTC, "buy", "0.01", price="59999"), until="accepted")
         stream.stop()
         mock.execute(BTC, "sell", "0.01", price="59999")
-        assert client.orders.wait(order, timeout=10).status is OrderStatus.FILLED
+        assert client.orders.wait(order, timeout=30).status is OrderStatus.FILLED
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -197,7 +197,7 @@ def test_no_secret_is_logged(mock, client, caplog):
         live(stream)
         mock.faults.add("disconnect", on="private")
         buy(client)
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
     credentials = mock.credentials()
     ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("exconnect"))
     assert "private" in ours

@@ -25,7 +25,7 @@ def audited(stream, venue):
     """A live stream of one book; gives a function that waits for the next snapshot that is asked for."""
     stream.on_book(Seen())
     stream.start()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     asked = threading.Event()
 
     def answer(make):
@@ -35,7 +35,7 @@ def audited(stream, venue):
 
         asked.clear()
         venue.snapshot = snapshot
-        assert asked.wait(15)
+        assert asked.wait(30)
 
     return answer
 
@@ -77,7 +77,7 @@ def test_a_book_that_drifted_is_made_anew(stream, audited, wrong):
     notice = notices.count(1)[0]
     assert isinstance(notice, BookOutOfSync)
     assert "audit" in notice.reason
-    assert stream.wait_live(15)
+    assert stream.wait_live(30)
     until(stream, "audit_mismatches")
     assert [(str(p), str(q)) for p, q in stream.book(BTC).bids] == list(map(tuple, wrong(BTC).bids))
 

@@ -120,7 +120,7 @@ def test_a_handler_that_is_too_far_behind_is_told_of_and_the_others_get_theirs()
         gate.set()
         router.close()
         for thread in router.threads().values():
-            thread.thread.join(5)
+            thread.thread.join(30)
 
 
 class Still(Environment):

@@ -22,7 +22,7 @@ LIVE = StreamStatus.LIVE
 
 def live(stream, *symbols):
     stream.start()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     return stream
 
 
@@ -31,7 +31,7 @@ def test_trades_and_books_come_from_one_socket(stream, server):
     stream.on_trade(trades)
     stream.on_book(books)
     assert stream.start() is stream
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     server.trades(1, 2, 3)
     server.book(11, bids=[["99.5", "2"]])
     assert [trade.id for trade in trades.count(3)] == ["1", "2", "3"]
@@ -63,6 +63,7 @@ def test_status_tells_the_whole_story(stream, server):
     server.drop()
     changes.until(lambda items: [c.status for c in items].count(LIVE) == 2)
     stream.close()
+    changes.until(lambda items: items[-1].status is StreamStatus.CLOSED)
     story = [(str(change.old), str(change.status)) for change in changes.items]
     assert story == [
         ("idle", "connecting"),
@@ -107,7 +108,7 @@ def test_a_gap_breaks_the_book_until_there_is_a_new_snapshot(stream, server, ven
     assert not stream.book(BTC, stale_ok=True).is_valid
     assert not stream.wait_live(0)
     release.set()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     books.until(lambda items: items[-1].sequence == 20)
     assert all(book.is_valid for book in books.items)
     assert 13 not in [book.sequence for book in books.items]
@@ -155,7 +156,7 @@ def test_one_broken_book_does_not_touch_the_others(make, server, venue):
         stream.book(BTC)
     assert stream.book(ETH).is_valid
     hold.set()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
 
 
 def test_duplicates_and_old_updates_do_not_matter(stream, server):
@@ -187,7 +188,7 @@ def test_updates_that_come_before_the_snapshot_are_kept(stream, server, venue):
     server.trades(1)
     server.until(lambda: True)
     hold.set()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     server.book(16)
     books = Seen()
     stream.on_book(books)
@@ -215,7 +216,7 @@ def test_a_snapshot_that_is_too_old_is_fetched_again(stream, server, venue):
     server.trades(1)
     trades.count(1)  # the update before it has been worked off
     first.set()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     assert stream.book(BTC).sequence == 20
     assert answers == []
 
@@ -243,7 +244,7 @@ def test_a_resync_storm_asks_for_few_snapshots(stream, server, venue):
     venue.snapshot = lambda symbol: whole(symbol, 100)
     server.book(100)
     notices.count(1)
-    assert stream.wait_live(3)  # the first time at once
+    assert stream.wait_live(30)  # the first time at once
     server.book(200)
     notices.count(2)
     trades = Seen()
@@ -265,8 +266,8 @@ def test_a_reconnect_starts_every_book_anew(stream, server, venue):
     venue.snapshot = lambda symbol: whole(symbol, 5)  # lower: the exchange was restarted
     server.drop()
     books.until(lambda items: items[-1].sequence == 5)
-    assert isinstance(notices.items[0], BookOutOfSync)
-    assert stream.wait_live(10)
+    assert isinstance(notices.count(1)[0], BookOutOfSync)
+    assert stream.wait_live(30)
     assert stream.book(BTC).sequence == 5
 
 
@@ -278,7 +279,7 @@ def test_a_book_that_starts_in_the_stream_needs_no_snapshot_call(server):
         stream.start()
         server.until(lambda: bool(server.topics))
         server.book(1, bids=[["99", "1"]], asks=[["101", "1"]], whole=True)
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
         server.book(3)  # 2 is missing: it subscribes anew
         server.until(lambda: {"unsub": ["book:BTCUSDT"]} in server.requests)
         server.until(lambda: server.topics == {"book:BTCUSDT"})
@@ -301,7 +302,7 @@ def test_a_subscription_that_brings_no_book_is_asked_for_again(server, monkeypat
         server.until(lambda: server.requests.count({"unsub": ["book:BTCUSDT"]}) >= 3)
         server.until(lambda: server.topics == {"book:BTCUSDT"})
         server.book(50, bids=[["99", "1"]], asks=[["101", "1"]], whole=True)
-        assert stream.wait_live(10)
+        assert stream.wait_live(30)
     venue.close()
 
 
@@ -440,9 +441,9 @@ def test_a_few_malformed_messages_are_dropped_many_replace_the_connection(stream
     assert server.count == 1
     server.send(raw=junk)
     server.until(lambda: server.count == 2)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     assert stream.metrics()["malformed"] == 4
-    assert "made no sense" in next(c for c in changes.items if c.status is StreamStatus.DOWN).reason
+    changes.until(lambda items: any(c.status is StreamStatus.DOWN and "made no sense" in c.reason for c in items))
 
 
 def test_silence_is_suspicious_and_ends_the_connection(server):
@@ -488,7 +489,7 @@ def test_a_crash_is_restarted_and_the_fifth_is_the_end(stream, server, caplog):
     assert stream.status is StreamStatus.FAILED
     assert isinstance(changes.items[-1].cause, RuntimeError)
     with pytest.raises(RuntimeError, match="number 5"):
-        stream.wait(5)
+        stream.wait(30)
     assert server.count == 5
     assert not stream.wait_live(10)
     assert "public-1 failed" in caplog.text
@@ -497,7 +498,7 @@ def test_a_crash_is_restarted_and_the_fifth_is_the_end(stream, server, caplog):
 def test_pings_are_answered_with_their_payload(stream, server):
     stream.on_trade(Seen())
     live(stream)
-    assert server.connections[-1].ping(b"are you there").wait(10)
+    assert server.connections[-1].ping(b"are you there").wait(30)
 
 
 # ---------------------------------------------------------------- what is wanted
@@ -563,7 +564,7 @@ def test_start_does_not_wait_for_instruments(stream, venue):
     assert not stream.wait_live(0)
     assert stream.status is not LIVE
     hold.set()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
 
 
 def test_symbols_come_and_go_while_it_runs(stream, server):
@@ -571,14 +572,14 @@ def test_symbols_come_and_go_while_it_runs(stream, server):
     stream.on_trade(trades)
     live(stream)
     stream.on_trade(more, ETH)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     assert server.topics == {"trade:BTCUSDT", "trade:ETHUSDT"}
     server.trades(1, symbol=ETH)
     more.count(1)
     trades.until(lambda items: items and items[-1].symbol == ETH)  # without symbols: those of others too
     stream.off(more)
     server.until(lambda: server.topics == {"trade:BTCUSDT"})
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     assert server.count == 1
 
 
@@ -594,7 +595,7 @@ def test_a_hundred_symbols_come_and_go(make, server, venue):
         stream.off(trades, symbol)
     for symbol in symbols[:10]:
         stream.on_trade(trades, symbol)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     expected = {f"trade:{s.replace('/', '')}" for s in (*symbols[:10], *symbols[50:])}
     server.until(lambda: server.topics == expected)
     for number in range(50):
@@ -612,9 +613,9 @@ def test_a_thousand_topics_a_connection(make, server):
     stream.on_status(changes)
     live(stream)
     assert server.count == 2
-    assert {change.connection for change in changes.items} == {"public-1", "public-2"}
+    changes.until(lambda items: {change.connection for change in items} == {"public-1", "public-2"})
     stream.off(handler, *symbols[1:])
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
 
 
 def test_taken_back_and_asked_for_again_at_once(stream, server):
@@ -624,7 +625,7 @@ def test_taken_back_and_asked_for_again_at_once(stream, server):
     for _ in range(20):
         stream.off(trades)
         stream.on_trade(trades)
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     server.until(lambda: server.topics == {"trade:BTCUSDT"})
     server.trades(1)
     trades.count(1)
@@ -634,7 +635,7 @@ def test_a_stream_without_symbols_says_so_once(venue, caplog):
     with Stream(lambda: venue, "toy", ()) as stream:
         stream.on_book(Seen())
         stream.start()
-        assert stream.wait_live(1)  # nothing was asked for
+        assert stream.wait_live(30)  # nothing was asked for
     assert len([r for r in caplog.records if "hears nothing" in r.message]) == 1
 
 

@@ -17,7 +17,7 @@ from exconnect.model.events import Gap, HandlerFailed
 
 def live(stream):
     stream.start()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     return stream
 
 
@@ -284,7 +284,7 @@ def test_taken_back_and_registered_while_it_runs_it_still_is_not_called_twice_at
     stream.on_trade(other)
     live(stream)
     server.trades(1)
-    assert first.wait(10)
+    assert first.wait(30)
     stream.off(slow)
     stream.on_trade(slow)
     server.trades(2)
@@ -432,7 +432,7 @@ def test_a_slow_handler_of_trades_loses_the_oldest_and_is_told(stream, server):
     stream.on_notice(notices)
     live(stream)
     server.trades(1)
-    assert first.wait(10)
+    assert first.wait(30)
     server.trades(*range(2, 10))
     fast.count(9)
     mine = next(s for s in stream.subscriptions if s.handler.endswith("slow"))
@@ -463,7 +463,7 @@ def test_a_dropped_trade_takes_the_gap_before_it_along(stream, server):
     stream.on_trade(done)
     live(stream)
     server.trades(1)
-    assert first.wait(10)
+    assert first.wait(30)
     server.trades(5, 6)
     done.count(3)
     go.set()
@@ -484,7 +484,7 @@ def test_a_slow_handler_of_books_gets_the_newest(stream, server):
     stream.on_trade(done)
     live(stream)
     server.book(11)
-    assert first.wait(10)
+    assert first.wait(30)
     for number in range(12, 31):
         server.book(number)
     server.trades(1)
@@ -522,7 +522,7 @@ def test_conflated_trades(stream, server):
     stream.on_trade(done)
     live(stream)
     server.trades(1)
-    assert first.wait(10)
+    assert first.wait(30)
     server.trades(*range(2, 20))
     done.count(19)
     go.set()
@@ -545,7 +545,7 @@ def test_off_takes_effect_at_once_for_what_waits(make, server):
     stream.on_trade(done)
     live(stream)
     server.trades(1)
-    assert first.wait(10)
+    assert first.wait(30)
     server.trades(*range(1, 20), symbol=ETH)
     server.trades(2)
     done.count(21)
@@ -565,7 +565,7 @@ def test_registering_from_a_handler(stream, server):
     stream.on_trade(register)
     live(stream)
     server.trades(1)
-    assert registered.wait(10)
+    assert registered.wait(30)
     server.trades(2, 3)
     later.count(1)
 
@@ -590,7 +590,7 @@ def test_registrations_from_many_threads(stream, server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert stream.wait_live(10)
+    assert stream.wait_live(30)
     server.trades(1)
     for handler in handlers:
         handler.count(1)

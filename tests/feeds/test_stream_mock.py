@@ -30,7 +30,7 @@ def client(mock):
 
 def live(stream):
     stream.start()
-    assert stream.wait_live(15)
+    assert stream.wait_live(30)
     return stream
 
 
@@ -38,7 +38,7 @@ def until_equal(mock, stream, books, symbol=BTC):
     """Still the market, then compare every level with the exchange's own book."""
     mock.activity = 0
     truth = mock.ledger.book(symbol)
-    books.until(lambda items: any(b.symbol == symbol and b.sequence >= truth.sequence for b in items), 15)
+    books.until(lambda items: any(b.symbol == symbol and b.sequence >= truth.sequence for b in items))
     truth = mock.ledger.book(symbol)
     book = stream.book(symbol)
     assert book.sequence == truth.sequence
@@ -82,9 +82,9 @@ def test_a_disturbed_book_heals_and_is_never_shown_wrong(mock, client, fault):
     stream.on_notice(notices)
     live(stream)
     books.count(5)
-    assert mock.faults.add(fault, on="book", symbol=BTC).wait(10)
-    notices.until(lambda items: isinstance(items[0], BookOutOfSync), 10)
-    assert stream.wait_live(15)
+    assert mock.faults.add(fault, on="book", symbol=BTC).wait(30)
+    notices.until(lambda items: isinstance(items[0], BookOutOfSync))
+    assert stream.wait_live(30)
     until_equal(mock, stream, books)
     assert all(b.best_bid.price < b.best_ask.price for b in books.items)
     assert stream.metrics()["resyncs"] == 1
@@ -99,7 +99,7 @@ def test_doubled_messages_do_not_matter(mock, client):
     stream.on_notice(notices)
     live(stream)
     for kind in ("book", "trade"):
-        assert mock.faults.add("duplicate", on=kind, count=5).wait(10)
+        assert mock.faults.add("duplicate", on=kind, count=5).wait(30)
     trades.until(lambda items: len(items) > 40)
     until_equal(mock, stream, books)
     ids = [int(trade.id) for trade in trades.items]
@@ -114,7 +114,7 @@ def test_a_lost_trade_is_a_gap(mock, client):
     stream.on_notice(notices)
     live(stream)
     trades.count(3)
-    assert mock.faults.add("gap", on="trade", symbol=BTC, count=2).wait(10)
+    assert mock.faults.add("gap", on="trade", symbol=BTC, count=2).wait(30)
     notices.count(1)
     assert {type(notice) for notice in notices.items} == {Gap}
     assert sum(gap.count for gap in notices.items) in (1, 2)
@@ -127,8 +127,8 @@ def test_refused_for_a_while(mock, client):
     stream.on_status(changes)
     live(stream)
     mock.faults.add("refuse", on="public", seconds=1.0)
-    changes.until(lambda items: items[-1].status is StreamStatus.DOWN, 10)
-    assert stream.wait_live(20)
+    changes.until(lambda items: any(change.status is StreamStatus.DOWN for change in items))
+    assert stream.wait_live(30)
     assert stream.metrics()["reconnects"] >= 1
 
 
@@ -142,7 +142,7 @@ def test_silence_is_noticed(mock, client):
     stream.on_trade(canary)
     canary.until(lambda items: (items[-1].time - items[0].time).total_seconds() > 2.0)  # the canary has been heard
     mock.faults.add("silence", on="public", seconds=60)
-    changes.until(lambda items: any(c.status is StreamStatus.SUSPECT for c in items), 20)
+    changes.until(lambda items: any(c.status is StreamStatus.SUSPECT for c in items))
 
 
 def test_a_symbol_that_is_not_listed(mock, client):
@@ -180,4 +180,4 @@ def test_closing_the_client_closes_its_streams(mock):
     trades.count(1)
     client.close()
     assert stream.status is StreamStatus.CLOSED
-    assert stream.wait(5)
+    assert stream.wait(30)

@@ -331,7 +331,7 @@ class ToyServer:
                     connection.send(json.dumps({"nak": bad}))
             self.news.notify_all()
 
-    def until(self, ready: Callable[[], bool], timeout: float = 10.0):
+    def until(self, ready: Callable[[], bool], timeout: float = 30.0):
         with self.news:
             assert self.news.wait_for(ready, timeout), "the server did not see what it should"
 

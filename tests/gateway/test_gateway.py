@@ -181,10 +181,10 @@ def test_who_waits_is_woken_when_budget_comes_back(make, parts, server, market):
     results = []
     thread = threading.Thread(target=lambda: results.append(gateway.execute(market, 300.0)))
     thread.start()
-    assert waiting.wait(5)
+    assert waiting.wait(30)
     assert server.seen("/market") == []
     parts.limiter.cancel(held)
-    thread.join(5)
+    thread.join(30)
     assert results
 
 
@@ -404,13 +404,13 @@ def test_one_thread_syncs_for_all(make, server, query):
             return super().wait_for(condition, ready, timeout)
 
     gateway = make(env=Told())
-    server.tell("/time", lambda: go_on.wait(5) and (200, {"time": server.env.wall_ms()}))
+    server.tell("/time", lambda: go_on.wait(30) and (200, {"time": server.env.wall_ms()}))
     results = []
     threads = [threading.Thread(target=lambda: results.append(gateway.execute(query, 30.0))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for _ in range(3):
-        assert waiting.acquire(timeout=5)
+        assert waiting.acquire(timeout=30)
     with pytest.raises(TransportError, match="still being synced"):
         gateway.sync_clock(0.01)
     go_on.set()

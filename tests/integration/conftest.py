@@ -38,7 +38,7 @@ def elsewhere(mock):
         )
         if not wait:
             return process
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         return json.loads(output.splitlines()[-1])
 

@@ -106,7 +106,7 @@ client = Client("binance")
 client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-1")
 """
     process = elsewhere(script, wait=False)
-    assert fault.wait(20)
+    assert fault.wait(30)
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
@@ -130,7 +130,7 @@ journal.attempt = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-2")
 """
     process = elsewhere(script, wait=False)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
 
     assert client.recover() == []

@@ -181,7 +181,7 @@ def asleep(elsewhere, where, *, after=False):
 
 def woken(process):
     process.send_signal(signal.SIGCONT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return output.splitlines()[-1]
 
@@ -271,11 +271,11 @@ def test_fills_that_come_before_the_answer_are_in_it(exchange):
         stream = client.stream("BTC/USDT")
         stream.on_fill(fill_heard)
         stream.start()
-        assert stream.wait_live(20)
+        assert stream.wait_live(30)
         late = mock.faults.add("delay", on="place_order", at="after_accept", seconds=3.0)
         order = client.place_order("BTC/USDT", "buy", "0.01", type="market")
         assert late.fired == 1
-        assert came.wait(20)
+        assert came.wait(30)
         (filled,) = mock.ledger.fills()
     assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, order.quantity)
     assert [fill.id for fill in order.fills] == [fill.id for fill in fills] == [filled.id]

@@ -189,7 +189,7 @@ def make_invisible(client, mock, monkeypatch):
 
 
 def is_canceled(client, order):
-    return client.orders.wait(order, timeout=20).status is OrderStatus.CANCELED
+    return client.orders.wait(order, timeout=30).status is OrderStatus.CANCELED
 
 
 def test_an_order_that_shows_up_after_all_is_canceled(client, mock, monkeypatch, caplog):
@@ -331,7 +331,7 @@ def test_many_orders_without_an_answer_are_looked_for_at_once(client, mock):
 
 
 def test_a_cancel_without_an_answer_goes_on_in_the_background(client, mock):
-    order = client.orders.wait(client.place_order(*BUY, **PRICE), until="accepted", timeout=20)
+    order = client.orders.wait(client.place_order(*BUY, **PRICE), until="accepted", timeout=30)
     refused = mock.faults.add("status", on="cancel_order", at="before_accept", status=503, times=None)
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match="may still be open"):

@@ -59,7 +59,7 @@ def run_and_kill(mock, *, dies_in_call, orders):
         stdout=subprocess.PIPE,
         text=True,
     )
-    output, _ = process.communicate(timeout=50)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     return [json.loads(line) for line in output.splitlines()]
 
@@ -76,7 +76,7 @@ def listen(client, name=None):
 
 def drained(client, heard):
     """Everything heard until the fill of an order that is placed now."""
-    order = client.orders.wait(client.place_order(BTC, "buy", "0.03", type="market"), timeout=20)
+    order = client.orders.wait(client.place_order(BTC, "buy", "0.03", type="market"), timeout=30)
     fills = []
     while not fills or fills[-1].client_order_id != order.client_order_id:
         fills.append(heard.get(timeout=40))

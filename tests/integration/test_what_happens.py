@@ -32,7 +32,7 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
 """,
             wait=False,
         )
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
 
     return run
@@ -66,7 +66,7 @@ def test_killed_without_a_journal(mock, client, elsewhere):
     process = elsewhere(
         'Client("binance", journal=None).place_order("BTC/USDT", "buy", "0.01", price="59000")', wait=False
     )
-    assert hang.wait(20)
+    assert hang.wait(30)
     process.kill()
     process.communicate()
     assert client.recover(timeout=1) == []
@@ -102,7 +102,7 @@ def test_a_fork_in_the_middle_of_a_call(mock, client):
     late = mock.faults.add("delay", on="place_order", at="after_accept", seconds=1.0)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.place_order, *BUY, price="59000")
-        assert late.wait(20)
+        assert late.wait(30)
         pid = os.fork()
         if pid == 0:
             status = 1
@@ -119,7 +119,7 @@ def test_a_client_that_is_closed_in_the_middle_of_a_call(mock, client):
     hang = mock.faults.add("hang", on="place_order", at="after_accept", seconds=30)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.place_order, *BUY, price="59000", client_order_id="mine", timeout=3)
-        assert hang.wait(20)
+        assert hang.wait(30)
         client.close()
         with pytest.raises(OutcomeUnknown) as caught:
             call.result(timeout=20)
@@ -134,7 +134,7 @@ def test_a_cancel_that_overtakes_its_order(each):
     late = mock.faults.add("delay", on="place_order", at="before_accept", seconds=1.5)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.place_order, *BUY, price="59000", client_order_id="mine")
-        assert late.wait(20)
+        assert late.wait(30)
         canceled = client.cancel_order("mine", symbol="BTC/USDT")
         assert call.result(timeout=20).client_order_id == "mine"
     assert canceled.status is OrderStatus.CANCELED
@@ -148,7 +148,7 @@ def test_a_cancel_of_everything_while_an_order_is_on_its_way(each, monkeypatch):
     late = mock.faults.add("delay", on="place_order", at="before_accept", seconds=1.5)
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(client.place_order, *BUY, price="59000")
-        assert late.wait(20)
+        assert late.wait(30)
         client.cancel_all_orders("BTC/USDT")
         call.result(timeout=20)
     assert [order.status for order in mock.ledger.orders()] == ["canceled"]
@@ -176,7 +176,7 @@ def test_a_lost_answer_to_an_amend_in_place(each, fault):
 
 def test_an_amend_of_an_order_that_was_filled_meanwhile(each):
     mock, client = each
-    order = client.orders.wait(client.place_order(*BUY, price="59999"), until="accepted", timeout=10)
+    order = client.orders.wait(client.place_order(*BUY, price="59999"), until="accepted", timeout=30)
     mock.execute("BTC/USDT", "sell", "5", price="59990")
     with pytest.raises((AmendRefused, OrderRejected)):
         client.amend_order(order, quantity=D_HALF)

@@ -117,7 +117,7 @@ class Plain:
         self.mock = mock
         env = mock.env()
         self.key, self.secret = env["EXCONNECT_BINANCE_API_KEY"], env["EXCONNECT_BINANCE_API_SECRET"]
-        self.sock = socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=5)
+        self.sock = socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=30)
         self.headers = {}
 
     def request(self, method, path, query="", body="", headers=()):

@@ -111,7 +111,7 @@ def test_stop_removes_and_closes(make_plain):
 
 
 def make_plain_again(mock):
-    socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=1)
+    socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=30)
 
 
 def test_stop_whatever_hangs(make_plain):
@@ -125,7 +125,7 @@ def test_stop_whatever_hangs(make_plain):
             deaf.ping().wait(0.01)
         begin = time.monotonic()
         mock.stop()
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10  # not the 600 of the answer that hangs
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("exconnect-mock.")]
 
 
@@ -248,25 +248,25 @@ def test_activity_can_be_switched_on(mock):
     with stream(mock) as socket_:
         assert mock.activity == 0
         mock.activity = 200
-        trades = [json.loads(socket_.recv(timeout=5))["t"] for _ in range(20)]
+        trades = [json.loads(socket_.recv(timeout=30))["t"] for _ in range(20)]
     assert trades == list(range(trades[0], trades[0] + 20))
 
 
 def test_control_messages_on_the_wire(mock):
     with stream(mock, "/ws") as socket_:
         socket_.send('{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}')
-        assert json.loads(socket_.recv(timeout=5)) == {"result": None, "id": 1}
+        assert json.loads(socket_.recv(timeout=30)) == {"result": None, "id": 1}
         mock.execute("BTC/USDT", "buy", "0.01")
-        assert json.loads(socket_.recv(timeout=5))["q"] == "0.01000000"
+        assert json.loads(socket_.recv(timeout=30))["q"] == "0.01000000"
         assert mock.ledger.connections() == 1
         assert mock.ledger.connections("private") == 0
     assert mock.ledger.violations == []
 
 
 def test_a_private_socket(mock):
-    with connect(f"{mock.private_url}/ws-api/v3", open_timeout=5) as socket_:
+    with connect(f"{mock.private_url}/ws-api/v3", open_timeout=30) as socket_:
         socket_.send('{"id":1,"method":"ping"}')
-        assert json.loads(socket_.recv(timeout=5))["status"] == 200
+        assert json.loads(socket_.recv(timeout=30))["status"] == 200
         assert mock.ledger.connections("private") == 1
 
 
@@ -274,7 +274,7 @@ def talk_too_much(socket_):
     for number in range(12):
         socket_.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
     while True:
-        socket_.recv(timeout=5)
+        socket_.recv(timeout=30)
 
 
 def test_more_than_five_messages_a_second(mock):
@@ -286,12 +286,12 @@ def test_more_than_five_messages_a_second(mock):
 
 
 def test_pings_are_sent_and_their_pongs_awaited(mock):
-    rules(mock, ping_every=0.05, pong_within=0.3, frames_per_second=None)
+    rules(mock, ping_every=0.05, pong_within=2.0, frames_per_second=None)
     with stream(mock) as polite:
         with pytest.raises(TimeoutError):
             polite.recv(timeout=0.6)
         assert mock.ledger.violations == []
-    rude = socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=5)
+    rude = socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=30)
     rude.sendall(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -308,10 +308,10 @@ def test_pings_are_sent_and_their_pongs_awaited(mock):
 def test_life_ends_with_a_notice(mock):
     rules(mock, lifetime=1.2)
     with stream(mock, "/stream?streams=btcusdt@trade") as socket_:
-        notice = json.loads(socket_.recv(timeout=5))
+        notice = json.loads(socket_.recv(timeout=30))
         assert (notice["stream"], notice["data"]["e"]) == ("!serverShutdown", "serverShutdown")
         with pytest.raises(ConnectionClosed) as caught:
-            socket_.recv(timeout=5)
+            socket_.recv(timeout=30)
     assert caught.value.rcvd.code == 1001
 
 
@@ -319,12 +319,12 @@ def test_disconnect_and_refuse(mock):
     with stream(mock) as socket_:
         fault = mock.faults.add("disconnect", on="public")
         with pytest.raises(ConnectionClosed):
-            socket_.recv(timeout=5)
+            socket_.recv(timeout=30)
         assert (fault.fired, fault.wait(0)) == (1, True)
     with stream(mock) as socket_:
         fault = mock.faults.add("refuse", seconds=30)
         with pytest.raises(ConnectionClosed):
-            socket_.recv(timeout=5)
+            socket_.recv(timeout=30)
     with pytest.raises((OSError, EOFError, InvalidMessage)), stream(mock):
         pass
     assert fault.fired == 2
@@ -350,7 +350,7 @@ def test_a_listener_that_never_reads_does_not_stop_the_others(mock, plain):
     deaf = stream(mock, "/stream?streams=btcusdt@depth20@100ms/btcusdt@depth@100ms", max_queue=1, close_timeout=0.1)
     with deaf, stream(mock) as other:
         for _ in range(50):
-            other.recv(timeout=5)
+            other.recv(timeout=30)
         assert plain.request("GET", "/api/v3/ping")[0] == 200
 
 
@@ -358,7 +358,7 @@ def test_a_stream_book_is_the_ledgers_book():
     with MockExchange(seed=3, activity=100) as mock, stream(mock, "/ws/btcusdt@depth@100ms") as socket_:
         import urllib.request
 
-        first = json.loads(socket_.recv(timeout=5))
+        first = json.loads(socket_.recv(timeout=30))
         with urllib.request.urlopen(f"{mock.rest_url}/api/v3/depth?symbol=BTCUSDT&limit=5000", timeout=5) as answer:
             snapshot = json.load(answer)
         sides = {"b": dict(map(tuple, snapshot["bids"])), "a": dict(map(tuple, snapshot["asks"]))}
@@ -374,7 +374,7 @@ def test_a_stream_book_is_the_ledgers_book():
                 truth = mock.ledger.book("BTC/USDT")
                 end = truth.sequence
             if end is None or at < end:
-                diff = json.loads(socket_.recv(timeout=5))
+                diff = json.loads(socket_.recv(timeout=30))
     for rows, levels in ((truth.bids, sides["b"]), (truth.asks, sides["a"])):
         assert dict(rows) == {Decimal(p): Decimal(q) for p, q in levels.items() if Decimal(q)}
 

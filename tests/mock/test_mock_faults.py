@@ -211,7 +211,7 @@ def test_waiting_for_a_fault(core):
     assert not fault.wait(0)
     thread = threading.Thread(target=lambda: core.get("/api/v3/time"))
     thread.start()
-    assert fault.wait(5)
+    assert fault.wait(30)
     thread.join()
     assert fault.wait(0)
 
@@ -225,7 +225,7 @@ def test_reset_and_hang_on_the_wire(mock, make_plain):
     begin = time.monotonic()
     with pytest.raises(ConnectionResetError):
         make_plain(mock).place("b")
-    assert 0.2 <= time.monotonic() - begin < 2
+    assert time.monotonic() - begin >= 0.2
     assert mock.ledger.order("a").status == "new"
     assert mock.ledger.order("b") is None
     assert [request.status for request in mock.ledger.requests] == [0, 0]

@@ -58,7 +58,7 @@ def test_it_waits_for_the_thread_that_had_the_duty_before():
     inside, go, order = threading.Event(), threading.Event(), []
     first = Counter()
     first.put(lambda: (inside.set(), go.wait(10), order.append("first")))
-    assert inside.wait(10)
+    assert inside.wait(30)
     second = Counter(after=first.actor.thread)
     second.put(lambda: order.append("second"))
     first.is_ending = True
@@ -79,7 +79,7 @@ def test_a_time_to_look_again_is_kept():
         return None
 
     actor = Actor(env, "exconnect.toy.actor", step)
-    assert seen.wait(10)
+    assert seen.wait(30)
     actor.thread.join()
 
 

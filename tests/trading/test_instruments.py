@@ -222,7 +222,7 @@ def test_threads_that_need_the_same_load_share_it(shared):
     def load(names):
         if not others:
             others.append(Threads(15, lambda: shared.instruments.find("BTC/USDT", shared.load, 10)))
-            assert all(shared.env.waiting.acquire(timeout=10) for _ in range(15))
+            assert all(shared.env.waiting.acquire(timeout=30) for _ in range(15))
         shared.load(names)
 
     assert shared.instruments.find("BTC/USDT", load, 10) == make("BTC/USDT")
@@ -236,7 +236,7 @@ def test_the_search_for_suggestions_is_shared_too(shared):
     def load(names):
         if names == () and not others:
             others.append(Threads(3, lambda: shared.instruments.find("BTC/UST", shared.load, 10)))
-            assert all(shared.env.waiting.acquire(timeout=10) for _ in range(3))
+            assert all(shared.env.waiting.acquire(timeout=30) for _ in range(3))
         shared.load(names)
 
     with pytest.raises(UnknownSymbol):
@@ -251,7 +251,7 @@ def test_a_shared_load_that_fails_fails_nobody_else(shared, failure):
 
     def load(names):
         others.append(Threads(2, lambda: shared.instruments.find("BTC/USDT", shared.load, 10)))
-        assert all(shared.env.waiting.acquire(timeout=10) for _ in range(2))
+        assert all(shared.env.waiting.acquire(timeout=30) for _ in range(2))
         raise failure
 
     with suppress(type(failure)):

@@ -441,7 +441,7 @@ def test_waiting(store):
     assert store.wait("abc-1", lambda known: known.is_done, 0).status is OrderStatus.NEW
     thread = Environment().spawn("exconnect.test", lambda: store.apply(order(OrderStatus.CANCELED, 5)))
     assert store.wait("abc-1", lambda known: known.is_done, 30).status is OrderStatus.CANCELED
-    thread.join(10)
+    thread.join(30)
 
 
 def test_the_store_is_bounded(store, monkeypatch):

@@ -16,7 +16,7 @@ def test_closing_waits_for_a_handler_that_runs():
 
     watchers.add(handle)
     watchers.tell("an order")
-    assert entered.wait(20)
+    assert entered.wait(30)
     closing = threading.Thread(target=watchers.close, args=(20.0,))
     closing.start()
     closing.join(0.05)

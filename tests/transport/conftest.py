@@ -81,7 +81,7 @@ class RawServer:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
 
 
 @pytest.fixture

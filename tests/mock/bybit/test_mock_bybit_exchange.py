@@ -14,11 +14,11 @@ from exconnect.mock import MockExchange
 
 
 def stream(mock, path="/v5/public/spot"):
-    return connect(mock.stream_url + path, open_timeout=5, ping_interval=None)
+    return connect(mock.stream_url + path, open_timeout=30, ping_interval=None)
 
 
 def said(socket_):
-    return json.loads(socket_.recv(timeout=5))
+    return json.loads(socket_.recv(timeout=30))
 
 
 def subscribe(socket_, *topics):
@@ -122,7 +122,7 @@ def test_a_silent_connection_ends(mock):
     before, session_class.idle_within = session_class.idle_within, 0.3
     try:
         with stream(mock) as silent, pytest.raises(ConnectionClosed):
-            silent.recv(timeout=5)
+            silent.recv(timeout=30)
         with stream(mock) as busy:
             for _ in range(5):
                 busy.send('{"op":"ping"}')
@@ -152,7 +152,7 @@ def test_disconnect_and_refuse(mock):
     with stream(mock) as public, stream(mock, "/v5/private") as private:
         mock.faults.add("disconnect", on="private")
         with pytest.raises(ConnectionClosed):
-            private.recv(timeout=5)
+            private.recv(timeout=30)
         public.send('{"op":"ping"}')
         assert said(public)["op"] == "ping"
     fault = mock.faults.add("refuse", on="private", seconds=30)
