@@ -11,7 +11,7 @@ JOBS ?= 6
 PYTEST := -m pytest -n $(JOBS) --dist worksteal
 PIP_FLAGS := -qq --disable-pip-version-check
 
-# What differs from one interpreter to the next shows without sockets, interop and the architecture.
+# What differs from one interpreter to the next shows without long conversations, interop and the architecture.
 UNIT := tests --ignore=tests/architecture --ignore=tests/interop -m "not network"
 
 .DEFAULT_GOAL := help

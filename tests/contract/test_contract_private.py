@@ -322,7 +322,7 @@ def test_a_handler_that_fails_gets_the_next(mock, client, stream):
 
 def test_what_waits_is_delivered_before_the_end(mock, client, stream):
     gate = threading.Event()
-    fills, others = Seen(lambda fill: gate.wait(5)), Seen()
+    fills, others = Seen(lambda fill: gate.wait(60)), Seen()
     stream.on_fill(fills)
     stream.on_fill(others)
     live(stream)

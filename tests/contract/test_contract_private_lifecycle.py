@@ -140,7 +140,7 @@ def test_the_end_of_a_connection_announced_or_not_is_followed_by_a_new_one(mock,
 
 def test_no_room_is_the_end_and_nothing_is_lost_silently(mock, client, monkeypatch):
     gate = threading.Event()
-    fills, changes = Seen(lambda fill: gate.wait(10)), Seen()
+    fills, changes = Seen(lambda fill: gate.wait(60)), Seen()
     with client.stream() as stream:
         stream.on_fill(fills)
         stream.on_status(changes)

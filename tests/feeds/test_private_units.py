@@ -99,7 +99,7 @@ def test_an_inbox_that_keeps_all_refuses_and_loses_nothing():
 
 def test_a_handler_that_is_too_far_behind_is_told_of_and_the_others_get_theirs():
     gate = threading.Event()
-    slow, quick = Seen(lambda item: gate.wait(10)), Seen()
+    slow, quick = Seen(lambda item: gate.wait(60)), Seen()
     registrations = [
         Registration("fill", slow, Options(Policy.KEEP, capacity=2), has_all=True),
         Registration("fill", quick, Options(Policy.KEEP), has_all=True),

@@ -51,7 +51,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(stream, server, venue):
     release = threading.Event()
 
     def later(symbol):
-        release.wait(10)
+        release.wait(60)
         return whole(symbol, 11)
 
     venue.snapshot = later  # the new connection is not complete before that

@@ -93,7 +93,7 @@ def test_a_gap_breaks_the_book_until_there_is_a_new_snapshot(stream, server, ven
     books.count(1)
 
     def later(symbol):
-        release.wait(10)
+        release.wait(60)
         return whole(symbol, 20)
 
     venue.snapshot = later
@@ -145,7 +145,7 @@ def test_one_broken_book_does_not_touch_the_others(make, server, venue):
     hold = threading.Event()
 
     def slow(symbol):
-        hold.wait(10)
+        hold.wait(60)
         return whole(symbol, 30)
 
     venue.snapshot = slow
@@ -176,7 +176,7 @@ def test_updates_that_come_before_the_snapshot_are_kept(stream, server, venue):
     hold = threading.Event()
 
     def slow(symbol):
-        hold.wait(10)
+        hold.wait(60)
         return whole(symbol, 12)
 
     venue.snapshot = slow
@@ -558,7 +558,7 @@ def test_symbols_are_looked_up_again_when_the_network_was_down(stream, server, v
 def test_start_does_not_wait_for_instruments(stream, venue):
     hold = threading.Event()
     known = venue.instrument
-    venue.instrument = lambda symbol, timeout: hold.wait(10) and known(symbol, timeout)
+    venue.instrument = lambda symbol, timeout: hold.wait(60) and known(symbol, timeout)
     stream.on_trade(Seen())
     stream.start()
     assert not stream.wait_live(0)

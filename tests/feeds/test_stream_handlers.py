@@ -252,7 +252,7 @@ def test_a_handler_is_never_called_concurrently(stream, server):
     def busy(item):
         inside.append(item)
         most.append(len(inside))
-        go.wait(10)
+        go.wait(60)
         inside.remove(item)
 
     done, other = Seen(busy), Seen()
@@ -276,7 +276,7 @@ def test_taken_back_and_registered_while_it_runs_it_still_is_not_called_twice_at
         calls.append(("in", trade.id))
         first.set()
         if trade.id == "1":
-            go.wait(10)
+            go.wait(60)
         calls.append(("out", trade.id))
 
     other = Seen()
@@ -424,7 +424,7 @@ def test_a_slow_handler_of_trades_loses_the_oldest_and_is_told(stream, server):
     def slow(trade):
         order.append(trade.id)
         first.set()
-        go.wait(10)
+        go.wait(60)
 
     stream.on_trade(slow, capacity=3, on_gap=lambda gap: order.append((gap.first_id, gap.last_id, gap.count)))
     fast, notices = Seen(), Seen()
@@ -456,7 +456,7 @@ def test_a_dropped_trade_takes_the_gap_before_it_along(stream, server):
     def block(trade):
         order.append(trade.id)
         first.set()
-        go.wait(10)
+        go.wait(60)
 
     slow, done = Seen(block), Seen()
     stream.on_trade(slow, capacity=1, on_gap=lambda gap: order.append((gap.first_id, gap.last_id, gap.count)))
@@ -477,7 +477,7 @@ def test_a_slow_handler_of_books_gets_the_newest(stream, server):
 
     def slow(book):
         first.set()
-        go.wait(10)
+        go.wait(60)
 
     books, done = Seen(slow), Seen()
     stream.on_book(books)
@@ -515,7 +515,7 @@ def test_conflated_trades(stream, server):
 
     def slow(trade):
         first.set()
-        go.wait(10)
+        go.wait(60)
 
     trades, done = Seen(slow), Seen()
     stream.on_trade(trades, policy="conflate")
@@ -538,7 +538,7 @@ def test_off_takes_effect_at_once_for_what_waits(make, server):
 
     def slow(trade):
         first.set()
-        go.wait(10)
+        go.wait(60)
 
     trades, done = Seen(slow), Seen()
     stream.on_trade(trades)

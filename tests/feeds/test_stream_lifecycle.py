@@ -147,7 +147,7 @@ def test_close_within_its_deadline_while_a_handler_is_stuck(stream, server):
 
     def stuck(trade):
         inside.set()
-        go.wait(20)
+        go.wait(60)
 
     calls = Seen(stuck)
     stream.on_trade(calls)

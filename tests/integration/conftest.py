@@ -10,8 +10,6 @@ import pytest
 from exconnect import Client
 from exconnect.mock import MockExchange
 
-pytestmark = pytest.mark.network
-
 
 @pytest.fixture
 def mock():

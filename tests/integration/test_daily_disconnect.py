@@ -3,8 +3,12 @@
 from dataclasses import replace
 from threading import Condition
 
+import pytest
+
 from exconnect import Client
 from exconnect.mock import MockExchange
+
+pytestmark = pytest.mark.network
 
 
 def test_nothing_is_lost_over_the_ends_of_several_lives():

@@ -10,6 +10,8 @@ import pytest
 from exconnect import Client, ClientClosed, Side, UnknownSymbol
 from exconnect.venue.parts import Venue
 
+pytestmark = pytest.mark.network
+
 D = Decimal
 
 

@@ -23,6 +23,8 @@ from exconnect import (
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 
+pytestmark = pytest.mark.network
+
 BUY = ("BTC/USDT", "buy", "0.01")
 PRICE = {"price": "59000"}
 

@@ -23,6 +23,8 @@ from exconnect import (
     WouldCross,
 )
 
+pytestmark = pytest.mark.network
+
 D = Decimal
 
 

@@ -17,6 +17,8 @@ CHILD = """
 import json, os, signal, sys, threading
 from exconnect import Client
 
+pytestmark = pytest.mark.network
+
 client = Client(sys.argv[1])
 last, calls, placed = int(sys.argv[2]), 0, threading.Event()
 

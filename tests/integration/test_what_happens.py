@@ -10,6 +10,8 @@ from exconnect import AmendRefused, Client, OrderRejected, OrderStatus, OutcomeU
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 
+pytestmark = pytest.mark.network
+
 BUY = ("BTC/USDT", "buy", "0.01")
 D_HALF = "0.005"
 

@@ -12,7 +12,7 @@ def test_closing_waits_for_a_handler_that_runs():
 
     def handle(order):
         entered.set()
-        done.append(gate.wait(20))
+        done.append(gate.wait(60))
 
     watchers.add(handle)
     watchers.tell("an order")
