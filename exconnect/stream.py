@@ -101,6 +101,7 @@ class Stream:
         self._kept: dict[str, int] = {}  # books that are kept without a handler, with their depth
         self._runs: dict[int, Connections] = {}  # by process id: what one process made, another must not touch
         self._past: list[Counters] = []
+        self._starting: dict[int, threading.Lock] = {}  # by process id too: a lock that is held crosses a fork
         self._is_closed = False
 
     # ------------------------------------------------------------ registering
@@ -314,11 +315,7 @@ class Stream:
 
     def _add(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> None:
         check_handler(handler, "handler")
-        if self._is_closed:
-            raise ClientClosed(
-                _CLOSED,
-                {"exchange": self._exchange},
-            )
+        self._check_open()
         new = Registration(kind, handler, options)
         # No lock, which would have to be made before anything runs: one step of a dict that is atomic by itself.
         registration = self._registrations.setdefault((kind, Same(handler)), new)
@@ -341,6 +338,10 @@ class Stream:
                     self._registrations.pop(key, None)
         self._apply()
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClientClosed(_CLOSED, {"exchange": self._exchange})
+
     def _apply(self) -> None:
         run = self._mine()
         if run is not None:
@@ -356,11 +357,7 @@ class Stream:
         Raises:
             ClientClosed: the stream or its client was closed.
         """
-        if self._is_closed:
-            raise ClientClosed(
-                _CLOSED,
-                {"exchange": self._exchange},
-            )
+        self._check_open()
         venue, pid = self._venue(), os.getpid()
         old = self._runs.get(pid)
         if old is not None and not old.is_closing:
@@ -368,22 +365,29 @@ class Stream:
         from exconnect.feeds.connections import Connections  # what only a start needs costs an import nothing
 
         new = Connections(venue, self._name, self._symbols, {} if old is None else old.handler_threads(), self)
-        self._forget(old)
-        if self._runs.setdefault(pid, new) is new:
-            fork.watch(new)
-            leaving.watch(new)
-            new.want(self._registrations, self._kept)
-            self._warn_of_silence()
+        if not self._replace(pid, old, new):
+            return self  # another thread has started it
+        fork.watch(new)
+        leaving.watch(new)
+        new.want(self._registrations, self._kept)
+        if self._is_closed:  # meanwhile, by somebody who did not see these connections
+            self.stop()
+        self._check_open()
+        self._warn_of_silence()
         return self
 
-    def _forget(self, old: Connections | None) -> None:
-        for pid, run in list(self._runs.items()):
-            if run is old:
-                self._past.extend(run.counters())
-                del self._runs[pid]
-            elif pid != os.getpid():
+    def _replace(self, pid: int, old: Connections | None, new: Connections) -> bool:
+        past = [] if old is None else old.counters()
+        with self._starting.setdefault(pid, threading.Lock()):
+            if self._runs.get(pid) is not old:
+                return False
+            self._past.extend(past)
+            self._runs[pid] = new
+        for other, run in list(self._runs.items()):
+            if other != pid:
                 run.forked()
-                del self._runs[pid]
+                self._runs.pop(other, None)
+        return True
 
     def _warn_of_silence(self) -> None:
         for registration in list(self._registrations.values()):

@@ -20,7 +20,8 @@ from seen import Seen
 from toy import BTC, ToyServer, ToyVenue
 
 from exconnect import Client
-from exconnect.errors import ForkedStream, InvalidArgument, InvalidType, StreamError
+from exconnect.errors import ClientClosed, ForkedStream, InvalidArgument, InvalidType, StreamError
+from exconnect.feeds.connections import Connections
 from exconnect.model.enums import StreamStatus
 from exconnect.stream import Stream, run
 
@@ -65,6 +66,44 @@ def test_start_twice_is_start_once(stream, server):
     assert stream.start() is stream
     assert stream.wait_live(30)
     assert server.count == 1
+
+
+def test_threads_that_start_it_again_together_start_it_once(stream, server, monkeypatch):
+    stream.on_trade(Seen())
+    live(stream)
+    stream.stop()
+    counters = Connections.counters
+
+    def slowly(run):
+        monkeypatch.setattr(Connections, "counters", counters)
+        live(stream)  # as another thread may, just then
+        return counters(run)
+
+    monkeypatch.setattr(Connections, "counters", slowly)
+    live(stream)
+    assert server.count == 2
+    stream.stop()
+    assert stream.metrics()["connects"] == 2
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("exconnect.toy.feed")]
+
+
+def test_what_is_closed_while_it_starts_does_not_run(venue, monkeypatch):
+    stream = Stream(lambda: venue, "toy", (BTC,))
+    want = Connections.want
+
+    def closing(run, *given):
+        monkeypatch.setattr(Connections, "want", want)
+        stream._is_closed = True  # by another thread, which had looked for connections before these were there
+        want(run, *given)
+
+    stream.on_trade(Seen())
+    monkeypatch.setattr(Connections, "want", closing)
+    with pytest.raises(ClientClosed):
+        stream.start()
+    assert stream.status is StreamStatus.CLOSED
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith("exconnect.toy.feed")]
 
 
 def test_close_says_goodbye_and_leaves_no_thread(stream, server):
