@@ -199,8 +199,11 @@ class MarketData(ABC):
 
         Raises:
             NotSupported: the exchange keeps no trade history (`TRADE_HISTORY`).
+            InvalidArgument: both `start` and `from_id`, or a cursor of another method.
         """
         self._need(Capability.TRADE_HISTORY)
+        if start is not None and from_id is not None:
+            raise InvalidArgument("give start or from_id, not both", {"argument": "from_id"})
         most, wait = self._exchange.rest.PAGE["trades"], self._timeout(timeout)
 
         def ask(state: State, where: Where) -> Page[Trade]:

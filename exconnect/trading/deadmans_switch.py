@@ -25,7 +25,7 @@ class DeadMansSwitch:
     """
 
     def __init__(self, after: float, *, env: Environment, jobs: Jobs, cancel_all: Callable[[], object]) -> None:
-        if isinstance(after, bool) or not isinstance(after, (int, float)) or after <= 0:
+        if isinstance(after, bool) or not isinstance(after, (int, float)) or not after > 0:
             raise InvalidArgument("after must be seconds, above 0", {"argument": "after"})
         self._after = float(after)
         self._env = env

@@ -86,6 +86,7 @@ TABLE = [
     (lambda c: c.place_orders(PlaceOrder(*BUY, price="1")), InvalidType, "orders must be a sequence of PlaceOrder"),
     (lambda c: c.cancel_orders(7), InvalidType, "a sequence of orders or their ids"),
     (lambda c: c.cancel_order(7), InvalidType, "order must be an Order or its client order id, as text, not int"),
+    (lambda c: c.iter_trades("BTC/USDT", start="2026-01-01", from_id="7"), InvalidArgument, "start or from_id"),
     (lambda c: c.cancel_order("nobody-knows-me"), InvalidArgument, "give its symbol too"),
     (lambda c: c.amend_order("x", symbol="BTC/USDT"), InvalidArgument, "a new price, a new quantity or both"),
     (lambda c: c.orders.wait("nobody-knows-me"), InvalidArgument, "not known here"),
@@ -94,6 +95,7 @@ TABLE = [
     (lambda c: c.raw.get("/api/v3/depth", {"limit": 5.0}), InvalidType, 'write limit="5.0"'),
     (lambda c: c.fetch_funding_rate("BTC/USDT:USDT"), NotSupported, "perpetuals"),
     (lambda c: c.cancel_if_silent(0), InvalidArgument, "after must be seconds"),
+    (lambda c: c.cancel_if_silent(float("nan")), InvalidArgument, "after must be seconds"),
 ]
 
 
