@@ -396,7 +396,7 @@ class Settings:
         Reads `<prefix><EXCHANGE>_ENVIRONMENT`, else `<prefix>ENVIRONMENT`, and what `Credentials.from_env` reads.
         """
         credentials = Credentials.from_env(exchange, prefix) if has_credentials(exchange, prefix) else None
-        return cls(exchange, environment=_environment(exchange, prefix), credentials=credentials)
+        return cls(exchange, environment=environment_of(exchange, prefix), credentials=credentials)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], exchange: str, *, profile: str = "default") -> Self:
@@ -412,7 +412,7 @@ class Settings:
             raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
         rest = {name: value for name, value in table.items() if name not in _CREDENTIAL_KEYS}
         if "environment" not in rest:
-            rest["environment"] = _environment(exchange, PREFIX)
+            rest["environment"] = environment_of(exchange)
         return cls(exchange, credentials=_credentials(table, exchange), **rest)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -427,7 +427,8 @@ _CREDENTIAL_KEYS = {"api_key", "api_secret", "private_key_file", "passphrase"}
 _HIDDEN_KEYS = _CREDENTIAL_KEYS - {"private_key_file"}
 
 
-def _environment(exchange: str, prefix: str) -> str | None:
+def environment_of(exchange: str, prefix: str = PREFIX) -> str | None:
+    """What the environment variables say of where an exchange is to be reached."""
     own = os.environ.get(f"{prefix}{exchange.upper()}_ENVIRONMENT")
     return own or os.environ.get(f"{prefix}ENVIRONMENT") or None
 

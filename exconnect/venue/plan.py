@@ -15,6 +15,7 @@ from exconnect.config import (
     Credentials,
     Endpoints,
     Settings,
+    environment_of,
     has_credentials,
     missing_credentials,
 )
@@ -38,7 +39,7 @@ class Plan:
     endpoints: Endpoints
     environment: str  # live, testnet, demo, or the REST base URL
     credentials: Credentials | None
-    state_dir: Path | None  # None: where the platform keeps such things
+    given_state_dir: Path | None  # None: where the platform keeps such things
 
     @property
     def account(self) -> str:
@@ -58,6 +59,15 @@ class Plan:
         return self.credentials
 
     @property
+    def state_dir(self) -> Path:
+        """Where what must survive the process is kept."""
+        if self.given_state_dir is not None:
+            return self.given_state_dir
+        from platformdirs import user_state_path  # its import costs more than ours
+
+        return user_state_path("exconnect")
+
+    @property
     def has_auto_journal(self) -> bool:
         """Whether there is a journal whose place nobody has chosen."""
         return self.settings.journal == "auto" and self.credentials is not None
@@ -71,9 +81,7 @@ class Plan:
         if chosen != "auto":
             return Path(chosen)
         host = urlsplit(self.endpoints.rest).netloc
-        return _state_dir(self.state_dir) / (
-            _UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal"
-        )
+        return self.state_dir / (_UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal")
 
 
 def plan(settings: Settings) -> Plan:
@@ -89,9 +97,7 @@ def plan(settings: Settings) -> Plan:
         raise NotSupported(text, {"exchange": exchange.name})
     chosen, credentials = settings.environment, settings.credentials
     if chosen is None:
-        chosen = os.environ.get(f"{PREFIX}{exchange.name.upper()}_ENVIRONMENT") or os.environ.get(
-            f"{PREFIX}ENVIRONMENT"
-        )
+        chosen = environment_of(exchange.name)
     if _is_mock(chosen):
         if chosen.exchange != exchange.name:
             raise ConfigurationError(f"this mock is a {chosen.exchange} exchange, the client wants {exchange.name}")
@@ -103,14 +109,6 @@ def plan(settings: Settings) -> Plan:
     state_dir = settings.environment.state_dir if is_mock else os.environ.get(f"{PREFIX}STATE_DIR")
     endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
     return Plan(settings, exchange, endpoints, name, credentials, Path(state_dir) if state_dir else None)
-
-
-def _state_dir(chosen: Path | None) -> Path:
-    if chosen is not None:
-        return chosen
-    from platformdirs import user_state_path  # looked up when it is asked for: its import costs more than ours
-
-    return user_state_path("exconnect")
 
 
 def _is_mock(environment: Any) -> bool:

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
@@ -110,19 +109,8 @@ def _patched() -> Check:
     return Check("patches", True, f"{', '.join(names)} loaded, ssl is of one piece" if names else "ssl is not patched")
 
 
-def state_directory() -> Path:
-    """Where this process keeps what must survive it."""
-    given = os.environ.get("EXCONNECT_STATE_DIR")
-    if given:
-        return Path(given)
-    from platformdirs import user_state_path
-
-    return user_state_path("exconnect")
-
-
 def _state_directory(venue: Venue) -> Check:
-    given = venue.plan.settings.environment
-    path = Path(given.state_dir) if hasattr(given, "state_dir") else state_directory()
+    path = venue.plan.state_dir
     # Not made here: who only looks leaves nothing behind.
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     try:
