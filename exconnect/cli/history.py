@@ -43,10 +43,8 @@ def run(given: argparse.Namespace, output: Output) -> int:
         with kind(path, given.symbol, given.interval) as file:
             resumed = file.rows > 0
             if _is_missing_before(client, given, file.first, wanted[0]):
-                note = (
-                    f"{path} begins at {file.first}: candles from {wanted[0]} on are not added before it; give another"
-                )
-                output.note(f"{note} --out for them")
+                text = f"{path} begins at {file.first}: candles from {wanted[0]} on are not added before it"
+                output.note(f"{text}; give another --out for them")
             try:
                 added = _download(given, client, file, output, wanted)
             except (KeyboardInterrupt, ExconnectError):

@@ -118,7 +118,7 @@ class CircuitBreaker:
         if part.state == "closed":
             if cause is not None and len(calls) >= MIN_CALLS and part.failures >= FAILED_SHARE * len(calls):
                 self._open(part, now, cause)
-        elif part.failures < FAILED_SHARE * len(calls):  # an advisory part: the first good news close it
+        elif part.failures < FAILED_SHARE * len(calls):  # an advisory part closes by itself
             self._close(part)
 
     def _judge(self, part: _Part, now: float, cause: str | None) -> None:

@@ -239,11 +239,6 @@ class RateLimiter:
                 found[pool.name] = (window.used, window.limit, window.resets_in(wall_ms))
             return found
 
-    def banned_for(self, now: float) -> float:
-        """Seconds until this address may send again; 0.0 if it may."""
-        with self.changed:
-            return max(0.0, self._bans.get(("", ""), now) - now)
-
     def _lack(self, window: _Window, amount: int, share: float, penance: float, wall_ms: int) -> float:
         ceiling = window.limit * share
         if amount > ceiling:

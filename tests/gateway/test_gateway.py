@@ -194,7 +194,8 @@ def test_a_limit_is_heeded_by_all_threads(gateway, parts, server, env, market):
     server.tell("/market", (429, {"code": -2}, {"Retry-After": "5"}))
     with pytest.raises(Exception, match="words"):
         gateway.execute(market, 1.0)
-    opens = env.now() + parts.limiter.banned_for(env.now())
+    now = env.now()
+    opens = now + parts.limiter.reserve(market.costs, Lane.CANCEL, "", now, env.wall_ms())
     left = []
     threads = [
         threading.Thread(target=gateway.execute, args=(market, 60.0, lambda _: left.append(env.now())))

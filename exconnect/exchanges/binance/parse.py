@@ -34,8 +34,6 @@ from exconnect.protocol.side import cells_of
 
 E = TypeVar("E", bound=StrEnum)
 
-_ONE = Decimal(1)
-
 
 def amount(value: wire.Amount) -> Decimal:
     """A number of the wire as a Decimal.
@@ -636,9 +634,4 @@ def account_position(raw: Any) -> BalancesChanged:
 def balance_update(raw: Any) -> Transferred:
     """What came or went without a trade; `outboundAccountPosition` follows with what there is now."""
     event = wire.read(wire.BalanceUpdate, raw)
-    return Transferred(event.a, _signed(event.d), event.T)
-
-
-def _signed(value: wire.Amount) -> Decimal:
-    text = str(value)
-    return -amount(text[1:]) if text.startswith("-") else amount(text)
+    return Transferred(event.a, amount(event.d), event.T)
