@@ -13,7 +13,7 @@ from exconnect.errors import ExconnectError
 from exconnect.mock.fixed import decimal
 from exconnect.mock.world import USER
 from exconnect.model.enums import OrderStatus
-from exconnect.trading.journal import Journal
+from exconnect.trading.journal import Journal, _unpacked
 from exconnect.trading.orders import RANKS
 
 SYMBOL = "BTC/USDT"
@@ -57,6 +57,8 @@ class Judge:
         self._stage.timeline.tell("heard:", _said(order), order.source)
         if before is not None:
             self._compare(before, order)
+            if before.status is OrderStatus.NEVER_SENT and order.status is OrderStatus.PENDING_NEW:
+                self._ends.pop(name, None)  # begun again, perhaps by another thread, which may have sent it by now
         if order.status is OrderStatus.NEVER_SENT and trader.process.is_taken_for_dead:
             return  # it speaks of itself: an heir may have sent it
         self.told(order)
@@ -87,12 +89,37 @@ class Judge:
         try:
             return call(*args, **kwargs)
         finally:
+            self.count_exposure()
             took, given = stage.timeline.now - begun, kwargs.get("timeout", stage.timeout)
             if call.__name__ == "cancel_orders":
                 given += len(args[0])  # each is asked for, however long those before it have taken
             is_disturbed = process.is_dead or process.stops != stops or stage.is_preempted
             if took > given + SLACK_S and not is_disturbed:
                 self._out.violations.append(f"{call.__name__} was given {given} s and took {took:.3f}")
+
+    def count_exposure(self):
+        """The true position is never beyond what the journal reports as filled, and what it reports as possible.
+
+        Order by order, which is stricter: what is filled is known, or the order counts as one that may be.
+        """
+        rows = ()
+        if self._stage.journal.exists():
+            rows = self._journal().execute("SELECT client_order_id, snapshot FROM intent").fetchall()
+        kept = {name: _unpacked(snapshot) for name, snapshot in rows}
+        for real in self._engine.orders.values():
+            if real.owner != USER or not real.filled:
+                continue
+            order = kept.get(real.placed_id)
+            if order is None:
+                self._out.violations.append(f"{decimal(real.filled)} of {real.placed_id} is filled, and in no journal")
+            elif order.is_done and order.filled_quantity < decimal(real.filled):
+                self._out.violations.append(f"{_said(order)} by the journal, which is less than the position")
+
+    def attempted(self, process):
+        """An attempt was written down, so an order leaves: not of a process whose orders were handed over."""
+        where = "SELECT COUNT(*) FROM epoch WHERE process = ? AND retired_ms IS NULL"
+        if not self._journal().execute(where, (process.identity,)).fetchone()[0]:
+            self._out.violations.append(f"{process.identity} was taken over, and sends an order")
 
     def raised(self, trader, operation, error):
         """A user got an error."""
@@ -240,6 +267,9 @@ class Judge:
 
 
 def _status(real):
+    """What it is called here: an amend to less than is filled ends an order, and all of it is filled then."""
+    if 0 < real.quantity <= real.filled:
+        return OrderStatus.FILLED
     return OrderStatus(_STATUSES.get(real.status, real.status))
 
 

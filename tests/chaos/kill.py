@@ -6,13 +6,17 @@ client looks, and the ledger judges what the journal says.
 """
 
 import argparse
+import fcntl
 import multiprocessing
 import os
+import queue
 import random
 import signal
 import sys
+import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 
 from mortal import BASE, SYMBOL, live
@@ -22,6 +26,7 @@ from exconnect import Client, OrderStatus
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 from exconnect.trading.journal import Journal
+from exconnect.trading.orders import RANKS
 
 CAUTION = 1 / 60
 OPEN_ALL_THE_WHILE = 100
@@ -29,6 +34,9 @@ FAULTS = ("reset", "delay", "status", "garbage", "hang")
 WRITES = {"binance": ("place_order", "cancel_order", "amend_order")}
 WRITES["bybit"] = (*WRITES["binance"], "place_orders", "cancel_orders")
 DENIED = frozenset({OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.NOT_ACCEPTED})
+SEEN = RANKS[OrderStatus.ACCEPTED]
+HANGS_S = 60.0
+FREE_S = 2.0  # who does not get the journal for so long waits for somebody who is stopped
 
 
 class Child:
@@ -36,28 +44,48 @@ class Child:
 
     _context = multiprocessing.get_context("forkserver")
 
-    def __init__(self, mock, seed, *, label=None, count=0, seconds=0.6, dead=()):
+    def __init__(self, mock, seed, shown, *, label=None, count=0, seconds=0.6, dead=()):
         wanted = {"exchange": mock.exchange, "seed": seed, "label": label, "count": count, "seconds": seconds}
         wanted |= {"dead": list(dead), "caution": CAUTION, "variables": mock.env()}
         self._told, mouth = self._context.Pipe(duplex=False)
+        fcntl.fcntl(mouth.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)  # who speaks must not wait for who listens
         self._process = self._context.Process(target=live, args=(wanted, mouth))
         self._process.start()
         mouth.close()
         self.pid = self._process.pid
+        self._said = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, args=(shown, shown.so_far()))
+        self._listener.start()
+
+    def _listen(self, shown, before):
+        while True:
+            try:
+                what, *words = self._told.recv()
+            except EOFError:
+                self._said.put((None, ()))
+                return
+            if what == "shows":
+                shown.add(before, *words)
+            else:
+                self._said.put((what, words))
 
     def hear(self):
-        """What it says next; None when it is gone."""
-        try:
-            return self._told.recv()
-        except EOFError:
-            return None
+        """What it says next, and more of it; None when it is gone."""
+        return self._said.get(timeout=HANGS_S)
+
+    def fall_silent(self):
+        """It is stopped: wait until all that it has said was heard."""
+        while self._told.poll():
+            time.sleep(0.001)
 
     def signal(self, number):
-        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it may have ended
+            os.kill(self.pid, number)
 
     def wait(self):
         """Until it is gone; whether it was killed."""
-        self._process.join(60)
+        self._process.join(HANGS_S)
+        self._listener.join()
         self._told.close()
         code = self._process.exitcode
         if code is None:
@@ -67,14 +95,58 @@ class Child:
         return code == -signal.SIGKILL
 
 
+class Shown:
+    """What users have seen of each order, at its furthest: a process that starts later must not fall behind that."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._furthest = {}
+        self.regressed = []
+        self.again = 0
+
+    def so_far(self):
+        """By client order id: status and filled quantity."""
+        with self._lock:
+            return dict(self._furthest)
+
+    def add(self, before, name, status, filled):
+        """A process shows this, and `before` had been shown when it was started."""
+        with self._lock:
+            if name in before:
+                self.compare(name, *before[name], status, filled)
+            known = self._furthest.get(name, (OrderStatus.PENDING_NEW, Decimal(0)))
+            self._furthest[name] = max(known[0], status, key=RANKS.get), max(known[1], filled)
+
+    def compare_all(self, orders):
+        """All that went back, these last."""
+        kept = {order.client_order_id: order for order in orders}
+        for name, (status, filled) in self.so_far().items():
+            if name in kept:
+                self.compare(name, status, filled, kept[name].status, kept[name].filled_quantity)
+            elif RANKS[status] >= SEEN:
+                self.regressed.append(f"{name} was {status}, and is in no journal")
+        return self.regressed
+
+    def compare(self, name, status, filled, status_now, filled_now):
+        """Whether what is shown now goes back. Not to know any more, and to ask again, does not, but is counted."""
+        if RANKS[status] < SEEN:
+            return  # whether it was denied with reason is for the ledger to judge
+        if status_now in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW):
+            self.again += 1
+        elif filled_now < filled or RANKS[status_now] < RANKS[status]:
+            self.regressed.append(f"{name} was {status}, {filled} filled, and later {status_now}, {filled_now} filled")
+
+
 class Trial:
     """All rounds on one exchange."""
 
     def __init__(self, mock, seed):
         self.mock = mock
         self.random = random.Random(seed)
-        self.kills = self.stops = 0
+        self.kills = self.stops = self.held = 0
+        self.refusals = Counter()
         self.recoveries = []
+        self.shown = Shown()
         self.labels = Counter()
         self.unknown = 0
         self.problems = []
@@ -85,7 +157,7 @@ class Trial:
         if draw.random() < 0.7:
             label, count = draw.choice(LABELS), draw.randint(1, 6)
         self._trouble()
-        child = Child(self.mock, draw.random(), label=label, count=count)
+        child = Child(self.mock, draw.random(), self.shown, label=label, count=count)
         if self._heard(child) and label is None:
             time.sleep(draw.uniform(0.0, 0.5))
             child.signal(signal.SIGKILL)
@@ -97,29 +169,38 @@ class Trial:
     def stop(self):
         """A process is stopped, another one takes it for dead and goes on in its place, then it wakes."""
         self._trouble()
-        sleeper = Child(self.mock, self.random.random(), seconds=0.8)
+        sleeper = Child(self.mock, self.random.random(), self.shown, seconds=0.8)
         if self._heard(sleeper):
             time.sleep(self.random.uniform(0.0, 0.5))
             sleeper.signal(signal.SIGSTOP)
-            heir = Child(self.mock, self.random.random(), seconds=0.5, dead=[sleeper.pid])
-            self._heard(heir)
+            sleeper.fall_silent()
+            heir = Child(self.mock, self.random.random(), self.shown, seconds=0.5, dead=[sleeper.pid])
+            self._heard(heir, sleeper)
             sleeper.signal(signal.SIGCONT)
             heir.wait()
             self.stops += 1
         sleeper.wait()
         self.mock.faults.clear()
 
-    def _heard(self, child):
-        """Whether it has recovered and trades now."""
-        said = child.hear()
-        if said is None:
+    def _heard(self, child, sleeper=None):
+        """Whether it has recovered and trades now. `sleeper` goes on if he holds the journal in his sleep."""
+        begun = time.monotonic()
+        what, words = child.hear()
+        while what == "refused":
+            self.refusals[words[0]] += 1
+            if sleeper is not None and time.monotonic() - begun > FREE_S:
+                sleeper.signal(signal.SIGCONT)
+                self.held += 1
+                sleeper = None
+            what, words = child.hear()
+        if what is None:
             return False
-        unknown, unresolved, seconds = said
+        unknown, unresolved, seconds = words
         self.recoveries.append(seconds)
         self.unknown += unknown
         if unresolved:
             self.problems.append(f"not known after recovery: {unresolved}")
-        return child.hear() is not None
+        return child.hear()[0] is not None
 
     def _trouble(self):
         draw, faults = self.random, self.mock.faults
@@ -170,9 +251,10 @@ def run(exchange, kills, stops, seed):
         while trial.stops < stops:
             trial.stop()
         with Client(exchange, environment=mock) as client:
+            regressed = trial.shown.compare_all(Journal(client.journal, Environment()).orders())
             duplicated, lost, stuck, orders = find_lies(mock, client)
             problems = Journal(client.journal, Environment()).verify() + trial.problems
-        for text in (*duplicated, *lost, *stuck, *problems):
+        for text in (*duplicated, *lost, *stuck, *regressed, *problems):
             print(f"{exchange}: {text}")
         times = sorted(trial.recoveries)
         p50, p99 = (times[int((len(times) - 1) * share)] for share in (0.5, 0.99))
@@ -180,15 +262,18 @@ def run(exchange, kills, stops, seed):
         print(f"{exchange}: killed {reached}")
         print(
             f"{exchange}: stops={trial.stops} recoveries={len(times)} open={OPEN_ALL_THE_WHILE}+ "
-            f"recovery_p50={p50:.2f} recovery_p99={p99:.2f} recovery_max={times[-1]:.2f}"
+            f"recovery_p50={p50:.2f} recovery_p99={p99:.2f} recovery_max={times[-1]:.2f} "
+            f"refused={trial.refusals.total()} held_by_a_sleeper={trial.held} asked_again={trial.shown.again}"
         )
+        for why, count in trial.refusals.most_common():
+            print(f"{exchange}: the journal was not to be had {count} times: {why}")
         print(
-            f"schedules={kills + stops} duplicated={len(duplicated)} lost={len(lost)} stuck={len(stuck)} regressed=0 "
-            f"violations={len(problems)} orders={orders} unknown={trial.unknown} kills={trial.kills} "
-            f"seconds={time.monotonic() - begun:.1f}",
+            f"schedules={kills + stops} duplicated={len(duplicated)} lost={len(lost)} stuck={len(stuck)} "
+            f"regressed={len(regressed)} violations={len(problems)} orders={orders} unknown={trial.unknown} "
+            f"kills={trial.kills} seconds={time.monotonic() - begun:.1f}",
             flush=True,
         )
-        return not (duplicated or lost or stuck or problems) and p99 <= 10.0
+        return not (duplicated or lost or stuck or regressed or problems) and p99 <= 10.0
 
 
 def main():

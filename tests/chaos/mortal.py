@@ -75,18 +75,38 @@ def act(client, draw):
         client.amend_order(draw.choice(mine), price=str(draw.choice((58_000, 58_500))), timeout=2.0)
 
 
-def recover(client):
-    """What was found; somebody who was stopped in the middle of a commit may hold the journal until he goes on."""
-    for _ in range(10):
+def recover(client, told):
+    """Until it has; it says what was found and how long that took, and before that why the journal was not to be had.
+
+    Somebody who was stopped in the middle of a commit holds it until he goes on.
+    """
+    begun = time.monotonic()
+    client.fetch_instrument(SYMBOL)  # tells what this exchange allows; without that it counts as a real one
+    while True:
         try:
-            return client.recover(timeout=30.0)
-        except JournalUnavailable:
+            found = client.recover(timeout=30.0)
+        except JournalUnavailable as error:
+            told("refused", f"{error.__cause__}")
             time.sleep(0.1)
-    return client.recover(timeout=30.0)
+        else:
+            unresolved = [order.client_order_id for order in client.orders.unresolved()]
+            told("recovered", len(found), unresolved, time.monotonic() - begun)
+            return
+
+
+def teller(told):
+    """Says things to who has started this process: nothing that was said is lost when it is killed."""
+    lock = threading.Lock()
+
+    def tell(*words):
+        with lock:
+            told.send(words)
+
+    return tell
 
 
 def live(wanted, told):
-    """A whole life: it says what it has recovered and how long that took, then that it trades."""
+    """A whole life: it says what it shows its users, what it has recovered, then that it trades."""
     os.environ.update(wanted["variables"])
     Environment.caution = wanted["caution"]
     dead, is_alive = wanted["dead"], process.is_alive
@@ -94,17 +114,18 @@ def live(wanted, told):
     doom, draw = Doom(wanted["label"], wanted["count"]), random.Random(wanted["seed"])
     wrap(Http, "send", "before the first byte", "before the answer is read", doom)
     wrap(http.client.HTTPConnection, "getresponse", "after the last byte", None, doom)
+    tell = teller(told)
     with watched(lambda _, label: doom.reached(label)), Client(wanted["exchange"]) as client:
-        begun = time.monotonic()
-        found = recover(client)
-        unresolved = [order.client_order_id for order in client.orders.unresolved()]
-        told.send((len(found), unresolved, time.monotonic() - begun))
+        client._private().account.orders.listen(
+            lambda order: tell("shows", order.client_order_id, order.status, order.filled_quantity)
+        )
+        recover(client, tell)
         until = time.monotonic() + wanted["seconds"]
         draws = [random.Random(f"{draw.random()}") for _ in range(2)]
         threads = [threading.Thread(target=trade, args=(client, each, until), daemon=True) for each in draws]
         for thread in threads:
             thread.start()
-        told.send("trading")
+        tell("trading")
         for thread in threads:
             thread.join()
         for order in client.orders.open(SYMBOL):

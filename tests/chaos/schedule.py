@@ -136,6 +136,8 @@ class Stage:
             raise Killed
         if label is None:
             return
+        if label == "after attempt":
+            self.judge.attempted(process)
         self.points += 1
         if self.points == self.doom:
             self.kill(process)

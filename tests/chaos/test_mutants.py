@@ -30,6 +30,16 @@ def write_no_attempt(monkeypatch):
     monkeypatch.setattr("exconnect.trading.journal.Journal.attempt", lambda *_: None)
 
 
+def send_though_taken_over(monkeypatch):
+    """The fence: an attempt is written whoever the order belongs to by now."""
+    from exconnect.trading import journal
+
+    for name in ("_WISH_AND_ATTEMPT", "_ATTEMPT"):
+        fenced = getattr(journal, name)
+        open_to_all = fenced.replace(" AND retired_ms IS NULL", "").replace(" AND epoch = :epoch AND is_done = 0", "")
+        monkeypatch.setattr(journal, name, open_to_all)
+
+
 def believe_the_last(monkeypatch):
     """Orders are overwritten, not joined."""
     monkeypatch.setattr("exconnect.trading.orders.merge", lambda _, news: news)
@@ -76,6 +86,7 @@ def call_it_failed(monkeypatch):
     [
         (believe_absence_at_once, "binance", ["late"], "lost"),
         (write_no_attempt, "bybit", ["unanswered"], "violations"),
+        (send_though_taken_over, "bybit", ["limit"], "violations"),
         (believe_the_last, "binance", ["unanswered", "slow"], "regressed"),
         (send_again, "binance", ["unanswered"], "duplicated"),
         (believe_a_cancel, "binance", ["late"], "lost"),
