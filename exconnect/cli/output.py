@@ -28,7 +28,7 @@ from exconnect.errors import (
     Unavailable,
     WouldExceedLimit,
 )
-from exconnect.model.values import ZERO, plain
+from exconnect.model.values import plain, tidy
 
 DONE, FAILED, USAGE, UNAVAILABLE, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -117,5 +117,5 @@ def shown(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, Decimal):
-        return plain(value.normalize() if value else ZERO)
+        return tidy(value)
     return value.isoformat(" ", "milliseconds") if isinstance(value, datetime) else str(value)

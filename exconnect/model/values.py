@@ -125,6 +125,11 @@ def plain(number: Decimal) -> str:
     return format(number, "f")
 
 
+def tidy(number: Decimal) -> str:
+    """The same for people, without the zeros that exchanges write behind every number."""
+    return plain(number.normalize() if number else ZERO)
+
+
 def number(text: str) -> Decimal:
     """A number of the wire, checked before it becomes a Decimal.
 

@@ -55,6 +55,7 @@ class AccountRecords:
         self._listing = listing
         self._error_ms = error_ms
         self._recall = recall
+        self._unlisted: set[str] = set()  # and said to be so, once
         self.handouts = handouts  # of a stream of that name; None: there is no journal
 
     # ------------------------------------------------------------ what was told
@@ -202,7 +203,9 @@ class AccountRecords:
         try:
             instrument = self._instrument(symbol, deadline)
         except UnknownSymbol:
-            log.warning("no fills of %s: there is no such symbol", symbol)
+            if symbol not in self._unlisted:
+                self._unlisted.add(symbol)
+                log.warning("no fills of %s: there is no such symbol", symbol)
             return []
 
         def ask(where: Where) -> Page[Fill]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from exconnect.model.order import Order, PlaceOrder
 from exconnect.trading.intents import halted
 from exconnect.trading.outcomes import Outcomes, rejected
 from exconnect.trading.prices import check_market_order
-from exconnect.trading.reconcile import Resolver, as_unknown, find_out, find_out_all
+from exconnect.trading.reconcile import Resolver, as_unknown, find_out, find_out_all, tell_found
 from exconnect.trading.risk import RiskCheck, RiskView, run_checks, take_back
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from exconnect.trading.desk import Deadline, Desk
     from exconnect.trading.intents import IntentLog, Known
     from exconnect.trading.recovery import Recovery
+
+log = logging.getLogger("exconnect.orders")
 
 SENDING = 0.85  # the part of the time in which an order may be answered: of the default, above the exchange's 10 s
 
@@ -201,8 +204,11 @@ class Places:
         """
         order, instrument = ready.order, ready.instrument
         if isinstance(error, OutcomeUnknown):
+            log.warning("order %s of %s: %s; it is looked for", order.client_order_id, order.symbol, error.message)
             unknown = self._desk.orders.apply(as_unknown(order))
-            return self._outcomes.told(find_out(self._desk, unknown, instrument, deadline), instrument, "place_order")
+            found = find_out(self._desk, unknown, instrument, deadline)
+            tell_found(found)
+            return self._outcomes.told(found, instrument, "place_order")
         if isinstance(error, ExchangeError):
             if isinstance(error, InsufficientFunds):
                 error.add(asset=instrument.quote if order.side is Side.BUY else instrument.base)
@@ -215,6 +221,10 @@ class Places:
     def interrupted(self, ready: Ready, sending: Sending) -> None:
         """Ctrl-C or a task's time limit in the middle of a send: what became of an order that left is not known."""
         order = ready.order
+        if sending.has_begun:
+            log.warning(
+                "order %s of %s: interrupted while it was sent; it may exist", order.client_order_id, order.symbol
+            )
         self._desk.orders.apply(
             as_unknown(order) if sending.has_begun else replace(order, status=OrderStatus.NEVER_SENT)
         )

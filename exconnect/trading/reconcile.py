@@ -5,6 +5,7 @@ In the caller's thread while the caller waits (`find_out`), and in the backgroun
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from exconnect.runtime.jobs import Jobs
     from exconnect.trading.desk import Deadline, Desk
     from exconnect.trading.doubts import Case
+
+log = logging.getLogger("exconnect.orders")
 
 PAUSES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between looks; then every ten
 _LAST_PAUSE = 10.0
@@ -160,6 +163,12 @@ def as_unknown(order: Order) -> Order:
     return replace(order, status=OrderStatus.UNKNOWN, source=Source.LOCAL)
 
 
+def tell_found(order: Order) -> None:
+    """Say in the log what became of an order that was looked for, if that is known now."""
+    if order.is_definite and order.status is not OrderStatus.NOT_ACCEPTED:  # which has been told with its reasons
+        log.info("order %s of %s: found, it is %s", order.client_order_id, order.symbol, order.status)
+
+
 class Resolver:
     """Goes on looking for orders without an answer when nobody waits for them any more, until they are known."""
 
@@ -242,6 +251,7 @@ class Resolver:
             self._later(search)
             return
         self._watched.discard(search.name)
+        tell_found(search.known)
         cancel = self._unwanted.pop(search.name, None)
         if cancel is not None and search.known.is_open:
             cancel(search.known)

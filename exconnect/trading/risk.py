@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from exconnect.errors import InvalidArgument, InvalidType, RiskRejected
+from exconnect.errors import ExconnectError, InvalidArgument, InvalidType, RiskRejected
 from exconnect.model.account import Balance
 from exconnect.model.enums import MarketType, Side
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book
 from exconnect.model.order import Order, PlaceOrder
-from exconnect.model.values import Money, plain, positive
+from exconnect.model.values import Money, positive, symbol_of, tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,9 @@ def _ask(check: RiskCheck, order: PlaceOrder, view: RiskView) -> None:
     try:
         verdict = check(order, view)
     except Exception as error:
-        message = f"risk check {name} failed ({type(error).__name__}), so the order was not sent"
+        # What is not ours may say anything, and is in `__cause__`.
+        words = f": {error.message}" if isinstance(error, ExconnectError) else ""
+        message = f"risk check {name} failed ({type(error).__name__}{words}), so the order was not sent"
         raise RiskRejected(message, details) from error
     if verdict is None or verdict is True:
         return
@@ -98,7 +100,15 @@ def _notional(order: PlaceOrder, view: RiskView) -> Decimal | None:
     return None if price is None or order.quantity is None else price * order.quantity
 
 
-class MaxOrderValue:
+class _Shown:
+    """Shows what it was made with: the settings of a client name their checks."""
+
+    def __repr__(self) -> str:
+        said = (f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+class MaxOrderValue(_Shown):
     """Refuses an order worth more than `quote`, in quote asset."""
 
     def __init__(self, quote: Money) -> None:
@@ -109,10 +119,10 @@ class MaxOrderValue:
         value = _notional(order, view)
         if value is None:
             return "the value cannot be told without a price"
-        return f"worth {plain(value)}, more than {plain(self.quote)}" if value > self.quote else None
+        return f"worth {tidy(value)}, more than {tidy(self.quote)}" if value > self.quote else None
 
 
-class PriceBand:
+class PriceBand(_Shown):
     """Refuses a price more than `percent` away from the middle of the stream's valid book."""
 
     def __init__(self, percent: Money, stream: ReadableBook) -> None:
@@ -125,7 +135,7 @@ class PriceBand:
         if mid is None or price is None:
             return "there is no price to compare with"
         away = abs(price - mid) / mid * 100
-        return f"{plain(price)} is {away:.2f} % away from {plain(mid)}" if away > self.percent else None
+        return f"{tidy(price)} is {away:.2f} % away from {tidy(mid)}" if away > self.percent else None
 
 
 class _Recent:
@@ -173,11 +183,12 @@ def _checked_count(count: int) -> int:
     return count
 
 
-class MaxOrderRate:
+class MaxOrderRate(_Shown):
     """Refuses more than `count` orders in `per` seconds."""
 
     def __init__(self, count: int, per: float) -> None:
         self.count = _checked_count(count)
+        self.per = per
         self._recent = _Recent(per)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
@@ -191,10 +202,11 @@ class MaxOrderRate:
         self._recent.take_back(order)
 
 
-class NoDuplicates:
+class NoDuplicates(_Shown):
     """Refuses an order with symbol, side, quantity and price of one that left in the last `within` seconds."""
 
     def __init__(self, within: float) -> None:
+        self.within = within
         self._recent = _Recent(within)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
@@ -209,7 +221,7 @@ class NoDuplicates:
         self._recent.take_back(order)
 
 
-class MaxOpenOrders:
+class MaxOpenOrders(_Shown):
     """Refuses a new order while `count` are open; the result of an amend replaces one and passes."""
 
     def __init__(self, count: int) -> None:
@@ -219,21 +231,26 @@ class MaxOpenOrders:
         """None, or why not."""
         if order.amends is not None or len(view.open_orders) < self.count:
             return None
-        return f"{len(view.open_orders)} orders are open"
+        return "1 order is open" if len(view.open_orders) == 1 else f"{len(view.open_orders)} orders are open"
 
 
-class AllowedSymbols:
+class AllowedSymbols(_Shown):
     """Refuses every symbol but these."""
 
     def __init__(self, *symbols: str) -> None:
-        self.symbols = frozenset(symbols)
+        self.symbols = frozenset(symbol_of(symbol, "symbols") for symbol in symbols)
+        for symbol in symbols:
+            if "/" not in symbol:  # it would allow nothing, and say so only when an order is due
+                raise InvalidArgument(
+                    f"symbols: {symbol!r} is none, they look like 'BTC/USDT'", {"argument": "symbols"}
+                )
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
         """None, or why not."""
         return None if order.symbol in self.symbols else f"{order.symbol} is not among the allowed symbols"
 
 
-class ReduceOnly:
+class ReduceOnly(_Shown):
     """Lets only orders pass that make what is held smaller; on spot: sells."""
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:

@@ -190,6 +190,20 @@ def test_a_forked_child_leaves_the_parents_connection_alone(mock, client):
         assert stream.metrics()["reconnects"] == 0
 
 
+def test_a_symbol_that_is_not_listed_is_told_of_once(mock, client, caplog):
+    with client.stream("BTC/UDST") as stream:
+        stream.on_fill(lambda fill: None)
+        live(stream)
+        fault = mock.faults.add("disconnect", on="private")
+        assert fault.wait(10)
+        buy(client)
+        assert stream.wait_live(15)
+    assert stream.metrics()["reconnects"] == 1
+    assert [text for text in caplog.messages if "no fills of" in text] == [
+        "no fills of BTC/UDST: there is no such symbol"
+    ]
+
+
 def test_no_secret_is_logged(mock, client, caplog):
     caplog.set_level(logging.DEBUG)
     with client.stream() as stream:

@@ -1,5 +1,6 @@
 """Orders, from the caller to the ledger and back."""
 
+import logging
 from decimal import Decimal
 
 import pytest
@@ -208,6 +209,17 @@ def test_own_client_order_id_is_bound_to_its_parameters(client, mock):
         client.place_order("BTC/USDT", "buy", "0.02", price="59000", client_order_id="mine-1")
 
 
+def test_the_log_tells_of_a_lost_answer_and_of_its_end(client, mock, caplog):
+    caplog.set_level(logging.INFO, "exconnect.orders")
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    name = client.place_order("BTC/USDT", "buy", "0.01", price="59000").client_order_id
+    lost, found = caplog.records
+    assert (lost.levelname, found.levelname) == ("WARNING", "INFO")
+    assert lost.getMessage().startswith(f"order {name} of BTC/USDT: place_order may have been executed")
+    assert lost.getMessage().endswith("; it is looked for")
+    assert found.getMessage() == f"order {name} of BTC/USDT: found, it is new"
+
+
 @pytest.mark.parametrize("fault", [("reset", {}), ("status", {"status": 503}), ("garbage", {}), ("redirect", {})])
 def test_a_lost_answer_is_found_and_nothing_is_sent_twice(client, mock, fault):
     name, options = fault
@@ -268,7 +280,7 @@ def test_what_nobody_waits_for_any_more_is_still_found(client, mock):
     assert found.wait(30)
 
 
-def test_an_interrupt_in_the_middle_of_a_send_leaves_the_order_unknown(client, mock, monkeypatch):
+def test_an_interrupt_in_the_middle_of_a_send_leaves_the_order_unknown(client, mock, monkeypatch, caplog):
     client.fetch_instrument("BTC/USDT")
     client.fetch_balances()
     send = client._open().http.send
@@ -283,6 +295,7 @@ def test_an_interrupt_in_the_middle_of_a_send_leaves_the_order_unknown(client, m
     with pytest.raises(KeyboardInterrupt):
         client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-2")
     assert client.orders.get("mine-2").status is OrderStatus.UNKNOWN
+    assert caplog.messages == ["order mine-2 of BTC/USDT: interrupted while it was sent; it may exist"]
     assert client.orders.resolve("mine-2").status is OrderStatus.NEW
 
 

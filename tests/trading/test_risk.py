@@ -72,6 +72,7 @@ READY_MADE = [
     (MaxOrderValue(100), order(), view(price="100"), None),
     (MaxOrderValue("99.99"), order(), view(price="100"), "worth 100, more than 99.99"),
     (MaxOrderValue(100), market("2"), view(price="50.01"), "worth 100.02, more than 100"),
+    (MaxOrderValue("100.00"), market("2.000"), view(price="50.01000000"), "worth 100.02, more than 100"),
     (MaxOrderValue(100), market(), view(), "the value cannot be told without a price"),
     (MaxOrderValue(100), market(None, quote_quantity="100"), view(), None),
     (MaxOrderValue(100), market(None, quote_quantity="101"), view(), "worth 101, more than 100"),
@@ -83,6 +84,7 @@ READY_MADE = [
     (PriceBand(2, Stream()), market(), view(), "there is no price to compare with"),
     (MaxOpenOrders(2), order(), view(open_orders=1), None),
     (MaxOpenOrders(2), order(), view(open_orders=2), "2 orders are open"),
+    (MaxOpenOrders(1), order(), view(open_orders=1), "1 order is open"),
     (MaxOpenOrders(2), order(amends="abc"), view(open_orders=2), None),
     (MaxOpenOrders(0), order(), view(), "0 orders are open"),
     (AllowedSymbols("BTC/USDT", "ETH/USDT"), order(), view(), None),
@@ -168,7 +170,8 @@ class TestFailClosed:
         def broken(command, what):
             raise error
 
-        message = f"risk check broken failed ({type(error).__name__}), so the order was not sent"
+        words = f"{type(error).__name__}: stale" if isinstance(error, BookNotReady) else type(error).__name__
+        message = f"risk check broken failed ({words}), so the order was not sent"
         with pytest.raises(RiskRejected) as refused:
             run_checks((broken,), order(), view())
         assert (refused.value.message, refused.value.__cause__) == (message, error)
@@ -178,7 +181,7 @@ class TestFailClosed:
             run_checks((lambda: None,), order(), view())
 
     def test_a_book_that_is_not_valid_refuses(self):
-        with pytest.raises(RiskRejected, match=r"risk check PriceBand failed \(BookNotReady\)"):
+        with pytest.raises(RiskRejected, match=r"risk check PriceBand failed \(BookNotReady: no book\)"):
             run_checks((PriceBand(1, Stream()),), order(symbol="ETH/USDT"), view(price="1"))
 
     def test_ctrl_c_passes_through_and_what_was_let_through_is_taken_back(self):
@@ -230,6 +233,8 @@ def test_a_view_asks_for_the_price_only_when_it_is_wanted():
             (lambda per=per: NoDuplicates(per), InvalidArgument, "a time span must be seconds")
             for per in (0, -1, "5", None, True, float("nan"), float("inf"), 86_401)
         ),
+        (lambda: AllowedSymbols(["BTC/USDT"]), InvalidType, "write several one by one"),
+        (lambda: AllowedSymbols("BTCUSDT"), InvalidArgument, "symbols: 'BTCUSDT' is none, they look like 'BTC/USDT'"),
         (lambda: MaxOrderValue(0), InvalidArgument, "quote must be above zero"),
         (lambda: PriceBand(1.5, Stream()), InvalidType, "percent must not be a float"),
     ],
@@ -246,6 +251,14 @@ def test_a_check_travels_as_what_it_was_made_with(check):
     run_checks((there,), order(), view())
     with pytest.raises(RiskRejected, match=r"1 orders in 60 s|less than 60 s ago"):
         run_checks((there,), order(), view())
+
+
+def test_a_check_shows_what_it_was_made_with():
+    checks = (MaxOrderValue("5"), MaxOrderRate(1, per=60), NoDuplicates(within=2), AllowedSymbols("A/B"), ReduceOnly())
+    assert repr(checks) == (
+        "(MaxOrderValue(quote=Decimal('5')), MaxOrderRate(count=1, per=60), NoDuplicates(within=2), "
+        "AllowedSymbols(symbols=frozenset({'A/B'})), ReduceOnly())"
+    )
 
 
 def test_making_a_check_makes_no_lock(monkeypatch):
