@@ -168,7 +168,7 @@ class Batch(Protocol):
     def cancel_orders(self, orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failure | None]]: ...
 
 
-Sign = Callable[["Request", "Signer", int, int | None], "Request"]  # request, signer, time in ms, recv window in ms
+Sign = Callable[["Request", "Signer", int, int], "Request"]  # request, signer, time in ms, recv window in ms
 
 
 class Exchange(Struct, frozen=True):

@@ -23,10 +23,9 @@ def encode(request: Request) -> Request:
     return replace(request, query=_encoded(request.params))
 
 
-def sign(request: Request, signer: Signer, at: int, recv_window_ms: int | None) -> Request:
+def sign(request: Request, signer: Signer, at: int, recv_window_ms: int) -> Request:
     """A signed request as of `at` (ms, the exchange's clock): POST and PUT in the body, the rest in the query."""
-    window = () if recv_window_ms is None else (("recvWindow", str(recv_window_ms)),)
-    payload = _encoded((*request.params, *window, ("timestamp", str(at))))
+    payload = _encoded((*request.params, ("recvWindow", str(recv_window_ms)), ("timestamp", str(at))))
     signed = f"{payload}&signature={quote(signer.sign(payload.encode()), safe='')}"
     headers = (*request.headers, (KEY_HEADER, signer.key))
     if request.method in _IN_BODY:
@@ -34,13 +33,9 @@ def sign(request: Request, signer: Signer, at: int, recv_window_ms: int | None) 
     return replace(request, headers=headers, query=signed, body=b"")
 
 
-def sign_frame(
-    params: Mapping[str, str | int | bool], signer: Signer, at: int, recv_window_ms: int | None = None
-) -> dict[str, str | int | bool]:
+def sign_frame(params: Mapping[str, str | int | bool], signer: Signer, at: int) -> dict[str, str | int | bool]:
     """Parameters of a signed WebSocket API request: sorted by name, not percent-encoded, `apiKey` among them."""
-    given = dict(params) | {"apiKey": signer.key, "timestamp": at}
-    if recv_window_ms is not None:
-        given["recvWindow"] = recv_window_ms
+    given = {**params, "apiKey": signer.key, "timestamp": at}
     return given | {"signature": signer.sign(frame_payload(given))}
 
 

@@ -14,7 +14,6 @@ from exconnect.protocol.call import Params, Request
 from exconnect.protocol.signing import Signer
 
 _JSON = ("Content-Type", "application/json")
-_WINDOW_MS = 5000  # what the exchange takes if none is said; always said, because then it is known what is signed
 
 # Parameters that are no text in JSON. `request` holds the orders of a batch and is JSON already.
 _INTEGERS = frozenset({"isLeverage", "triggerDirection", "positionIdx", "limit", "timeWindow"})
@@ -29,16 +28,15 @@ def encode(request: Request) -> Request:
     return replace(request, headers=(*request.headers, _JSON), body=body_of(request.params).encode())
 
 
-def sign(request: Request, signer: Signer, at: int, recv_window_ms: int | None) -> Request:
-    """A signed request as of `at` (ms, the exchange's clock)."""
+def sign(request: Request, signer: Signer, at: int, recv_window_ms: int) -> Request:
+    """A signed request as of `at` (ms, the exchange's clock), which the exchange refuses once the window is over."""
     plain = encode(request)
-    window = str(_WINDOW_MS if recv_window_ms is None else recv_window_ms)
-    payload = f"{at}{signer.key}{window}{plain.query}{plain.body.decode()}"
+    payload = f"{at}{signer.key}{recv_window_ms}{plain.query}{plain.body.decode()}"
     headers = (
         *plain.headers,
         ("X-BAPI-API-KEY", signer.key),
         ("X-BAPI-TIMESTAMP", str(at)),
-        ("X-BAPI-RECV-WINDOW", window),
+        ("X-BAPI-RECV-WINDOW", str(recv_window_ms)),
         ("X-BAPI-SIGN", signer.sign(payload.encode())),
     )
     return replace(plain, headers=headers)

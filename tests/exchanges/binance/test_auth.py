@@ -80,16 +80,24 @@ ROW_E = ROW_D | {
 
 
 @pytest.mark.parametrize(
-    "params, at, window, signature",
+    "params, at, signature",
     [
-        (ROW_D, 1645423376532, 100, "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"),
-        (ROW_E, 1645423376532, 5000, "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd"),
-        ({}, 1649729878532, None, "1cf54395b336b0a9727ef27d5d98987962bc47aca6e13fe978612d0adee066ed"),
+        (
+            ROW_D | {"recvWindow": 100},
+            1645423376532,
+            "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24",
+        ),
+        (
+            ROW_E | {"recvWindow": 5000},
+            1645423376532,
+            "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd",
+        ),
+        ({}, 1649729878532, "1cf54395b336b0a9727ef27d5d98987962bc47aca6e13fe978612d0adee066ed"),
     ],
     ids="DEF",
 )
-def test_hmac_of_a_frame(params, at, window, signature):
-    signed = auth.sign_frame(params, HMAC, at, window)
+def test_hmac_of_a_frame(params, at, signature):
+    signed = auth.sign_frame(params, HMAC, at)
     assert signed["signature"] == signature
     assert signed["apiKey"] == KEY
     assert signed["timestamp"] == at
@@ -139,11 +147,11 @@ def test_rsa_signs_what_travels():
     private = rsa.generate_private_key(65537, 2048)
     form = serialization.PrivateFormat.PKCS8
     pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-    signed = auth.sign(Request("POST", "/", UNICODE), signer(Credentials(KEY, private_key=pem)), AT, None)
+    signed = auth.sign(Request("POST", "/", UNICODE), signer(Credentials(KEY, private_key=pem)), AT, 5000)
     payload, _, _ = signed.body.partition(b"&signature=")
     signature = base64.b64decode(dict(parse_qsl(signed.body.decode()))["signature"])
     private.public_key().verify(signature, payload, padding.PKCS1v15(), SHA256())
-    assert payload.decode() == ROW_B.replace("recvWindow=5000&", "")
+    assert payload.decode() == ROW_B
 
 
 def test_a_public_request_is_only_encoded():

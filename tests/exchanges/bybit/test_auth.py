@@ -67,7 +67,7 @@ def test_hmac_of_a_query(params, signature):
 
 @pytest.mark.parametrize("params, signature", POSTS, ids="46")
 def test_hmac_of_a_body(params, signature):
-    signed = auth.sign(Request("POST", "/v5/x", params), HMAC, AT, None)
+    signed = auth.sign(Request("POST", "/v5/x", params), HMAC, AT, 5000)
     assert headers(signed)["X-BAPI-SIGN"] == signature
     assert headers(signed)["X-BAPI-RECV-WINDOW"] == "5000"
     assert headers(signed)["Content-Type"] == "application/json"
