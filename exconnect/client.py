@@ -66,6 +66,7 @@ class Client(AccountData):
     The name of the exchange is enough for public data. Private calls need `credentials=` or the variables
     `EXCONNECT_<EXCHANGE>_API_KEY` and `EXCONNECT_<EXCHANGE>_API_SECRET`. A client may be shared by all threads,
     survives a fork (the child opens its own connections), and pickles as its settings if it holds no literal secret.
+    Which endpoints a method asks is in the documentation: "How the exchanges differ".
 
     Args:
         exchange: one of `exconnect.available()`.

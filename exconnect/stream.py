@@ -78,6 +78,8 @@ _LOOK_S = 0.2  # how often `run` looks whether a signal came
 class Stream:
     """Live market data, and the account's own events. Made by `client.stream(...)`; opens nothing before `start()`.
 
+    Which of the exchange's topics a handler hears is in the documentation: "How the exchanges differ".
+
     Handlers may be registered and taken back at any time, from any thread and from handlers. A stream may be shared
     by all threads of a process; after a fork the child's one is `FORKED` until it is started there.
     """

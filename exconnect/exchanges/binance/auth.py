@@ -1,6 +1,6 @@
 """Signing: REST percent-encodes first and signs the bytes that travel; the WebSocket API signs plain sorted text.
 
-https://developers.binance.com/docs/binance-spot-api-docs/rest-api/endpoint-security-type
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/request-security
 """
 
 from __future__ import annotations

@@ -86,7 +86,10 @@ def _named(exchange_symbols: Sequence[str]) -> tuple[str, str] | None:
 
 
 def time() -> Call[int]:
-    """The exchange's clock, ms."""
+    """The exchange's clock, ms.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/general-endpoints#check-server-time
+    """
     return _call(
         "fetch_time",
         "GET",
@@ -99,7 +102,10 @@ def time() -> Call[int]:
 
 
 def instruments(exchange_symbols: Sequence[str]) -> Call[Listing]:
-    """Those named, or all; with the rate limits. In the query lane, because orders wait for it."""
+    """Those named, or all; with the rate limits. In the query lane, because orders wait for it.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/general-endpoints#exchange-information
+    """
     # The whole listing is half as long without the permission sets, which nothing here reads.
     named = _named(exchange_symbols) or ("showPermissionSets", "false")
     path = f"{SPOT.prefix}/exchangeInfo"
@@ -116,7 +122,10 @@ def instruments(exchange_symbols: Sequence[str]) -> Call[Listing]:
 
 
 def fetch_ticker(instrument: Instrument) -> Call[Ticker]:
-    """Best prices and the last 24 hours of one symbol."""
+    """Best prices and the last 24 hours of one symbol.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#24hr-ticker-price-change-statistics
+    """
     symbol = instrument.symbol
     return _call(
         "fetch_ticker",
@@ -130,7 +139,10 @@ def fetch_ticker(instrument: Instrument) -> Call[Ticker]:
 
 
 def fetch_tickers(instruments: Sequence[Instrument], lookup: Lookup) -> Call[dict[str, Ticker]]:
-    """Those named, or all; by unified symbol. What `lookup` does not know is left out."""
+    """Those named, or all; by unified symbol. What `lookup` does not know is left out.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#24hr-ticker-price-change-statistics
+    """
     wanted = {each.exchange_symbol for each in instruments}
     named = _named([each.exchange_symbol for each in instruments]) if len(wanted) <= _MOST_NAMED else None
     weight = 80 if named is None else 2 if len(wanted) <= 20 else 40
@@ -152,12 +164,18 @@ def _depth_weight(depth: int) -> int:
 
 
 def fetch_book(instrument: Instrument, depth: int) -> Call[Book]:
-    """The book with at most `depth` levels a side (5000 at most)."""
+    """The book with at most `depth` levels a side (5000 at most).
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book
+    """
     return _depth("fetch_book", instrument, depth, parse.book, Lane.MARKET)
 
 
 def book_snapshot(instrument: Instrument, depth: int) -> Call[BookUpdate]:
-    """The same as the ground for a `BookBuilder`."""
+    """The same as the ground for a `BookBuilder`.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#order-book
+    """
     return _depth("book_snapshot", instrument, depth, parse.snapshot, Lane.STREAM)
 
 
@@ -181,6 +199,9 @@ def _rows(decode: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 def fetch_trades(instrument: Instrument, where: Where, limit: int) -> Call[Page[Trade]]:
     """Single trades, oldest first: the newest, or those from `from_id` or from `start` on.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#recent-trades-list
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#old-trade-lookup
 
     Raises:
         InvalidArgument: `from_id` is no id of a trade.
@@ -235,7 +256,10 @@ def _page(
 
 
 def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit: int, at: int) -> Call[Page[Candle]]:
-    """A page of candles, oldest first: the newest, or from `start` on; `at` tells which are closed."""
+    """A page of candles, oldest first: the newest, or from `start` on; `at` tells which are closed.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints#klinecandlestick-data
+    """
     symbol, start, end = instrument.symbol, where.get("start"), where.get("end")
     rows = _rows(lambda row: parse.candle(row, symbol, interval, at))
 
@@ -290,19 +314,28 @@ def _query(
 
 
 def fetch_balances() -> Call[Balances]:
-    """What is held."""
+    """What is held.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#account-information-user_data
+    """
     params = (("omitZeroBalances", "true"),)
     return _query("fetch_balances", f"{SPOT.prefix}/account", params, parse.balances, weight=20)
 
 
 def permissions() -> Call[KeyPermissions]:
-    """What the account behind the key may do."""
+    """What the account behind the key may do.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#account-information-user_data
+    """
     params = (("omitZeroBalances", "true"),)
     return _query("permissions", f"{SPOT.prefix}/account", params, parse.permissions, weight=20)
 
 
 def fetch_fees(instrument: Instrument) -> Call[Fees]:
-    """Maker and taker rate of one symbol."""
+    """Maker and taker rate of one symbol.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#query-commission-rates-user_data
+    """
     symbol = instrument.symbol
     return _query(
         "fetch_fees",
@@ -324,6 +357,8 @@ def fetch_order(
     """One order, by the exchange's id where it is known: a client order id may have been used before.
 
     One that the exchange does not have is `OrderNotFound`, so that there is nowhere else to look.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#query-order-user_data
     """
     symbol = instrument.symbol
     return _query(
@@ -346,7 +381,10 @@ def fetch_open_orders(
     lookup: Lookup,
     where: Where | None = None,  # noqa: ARG001 - there is one page
 ) -> Call[Page[Order]]:
-    """Open orders of one symbol or of all; an order whose symbol `lookup` does not know keeps the exchange's name."""
+    """Open orders of one symbol or of all; an order whose symbol `lookup` does not know keeps the exchange's name.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#current-open-orders-user_data
+    """
 
     def decode(row: Any) -> Order:
         name = str(row.get("symbol")) if isinstance(row, dict) else ""
@@ -383,7 +421,10 @@ def fetch_orders(
     limit: int,
     at: int,  # noqa: ARG001 - for exchanges that want to know where a history ends
 ) -> Call[Page[Order]]:
-    """A page of orders, oldest first: the newest, from `start` on, or from the order `from_id` on."""
+    """A page of orders, oldest first: the newest, from `start` on, or from the order `from_id` on.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#all-orders-user_data
+    """
     symbol = instrument.symbol
     start, end, from_id = _begin(where)
     place = _range(start, end) if from_id is None else (("orderId", from_id),)
@@ -407,7 +448,10 @@ def fetch_fills(
     limit: int,
     at: int,  # noqa: ARG001 - for exchanges that want to know where a history ends
 ) -> Call[Page[Fill]]:
-    """A page of fills, oldest first: the newest, from `start` on, from the fill `from_id` on, or of one order."""
+    """A page of fills, oldest first: the newest, from `start` on, from the fill `from_id` on, or of one order.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints#account-trade-list-user_data
+    """
     symbol = instrument.symbol
     start, end, from_id = _begin(where)
     place = _range(start, end) if from_id is None and order_id is None else ()
@@ -435,6 +479,8 @@ def fetch_fills(
 def place_order(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[Order]:
     """Place an order; the answer holds its fills.
 
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#new-order-trade
+
     Raises:
         NotSupported: `reduce_only` on spot.
         InvalidArgument: `extra` names what the command itself says.
@@ -458,7 +504,10 @@ def place_order(command: PlaceOrder, instrument: Instrument, client_order_id: st
 
 
 def validate_order(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[None]:
-    """The same checks by the exchange, and nothing placed."""
+    """The same checks by the exchange, and nothing placed.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#test-new-order-trade
+    """
     return _call(
         "place_order",
         "POST",
@@ -511,7 +560,10 @@ def cancel_order(
     order_id: str | None,
     known: Order | None = None,  # noqa: ARG001 - for exchanges whose cancels differ by the kind of order
 ) -> Call[Order | None]:
-    """Cancel an order. It keeps its name: without `newClientOrderId` the exchange would give it a random one."""
+    """Cancel an order. It keeps its name: without `newClientOrderId` the exchange would give it a random one.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#cancel-order-trade
+    """
     symbol = instrument.symbol
     return _call(
         "cancel_order",
@@ -534,7 +586,10 @@ def cancel_order(
 
 
 def cancel_all_orders(instrument: Instrument) -> Sequence[Call[list[Order]]]:
-    """Cancel every open order of one symbol, legs of order lists too; with none open it is `OrderNotFound`."""
+    """Cancel every open order of one symbol, legs of order lists too; with none open it is `OrderNotFound`.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#cancel-all-open-orders-on-a-symbol-trade
+    """
     symbol = instrument.symbol
     call = _call(
         "cancel_all_orders",
@@ -556,6 +611,9 @@ def amend_order(order: Order, amend: AmendOrder, instrument: Instrument, new_id:
     """A smaller quantity at the same price keeps order and place in the queue; all else replaces the order.
 
     The call's `client_order_id` is the order's own (amended in place) or `new_id` (replaced).
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#order-amend-keep-priority-trade
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints#cancel-an-existing-order-and-send-a-new-order-trade
     """
     is_same_price = amend.price is None or amend.price == order.price
     is_smaller = amend.quantity is not None and order.quantity is not None and amend.quantity < order.quantity

@@ -85,7 +85,10 @@ def _of(instrument: Instrument) -> tuple[tuple[str, Value], ...]:
 
 
 def time() -> Call[int]:
-    """The exchange's clock, ms."""
+    """The exchange's clock, ms.
+
+    https://bybit-exchange.github.io/docs/v5/market/time
+    """
 
     def decode(reply: wire.Reply) -> int:
         return int(parse.amount(wire.read(wire.ServerTime, reply.result).time_nano)) // 1_000_000
@@ -94,7 +97,10 @@ def time() -> Call[int]:
 
 
 def instruments(exchange_symbols: Sequence[str]) -> Call[Listing]:
-    """Those named, or all: spot has no pages. In the query lane, because orders wait for it."""
+    """Those named, or all: spot has no pages. In the query lane, because orders wait for it.
+
+    https://bybit-exchange.github.io/docs/v5/market/instrument
+    """
     wanted = frozenset(exchange_symbols)
     only = exchange_symbols[0] if len(wanted) == 1 else None
     return _call(
@@ -109,7 +115,10 @@ def instruments(exchange_symbols: Sequence[str]) -> Call[Listing]:
 
 
 def fetch_ticker(instrument: Instrument) -> Call[Ticker]:
-    """Best prices and the last 24 hours of one symbol."""
+    """Best prices and the last 24 hours of one symbol.
+
+    https://bybit-exchange.github.io/docs/v5/market/tickers
+    """
 
     def decode(reply: wire.Reply) -> Ticker:
         rows = wire.read(wire.Rows, reply.result).rows
@@ -121,7 +130,10 @@ def fetch_ticker(instrument: Instrument) -> Call[Ticker]:
 
 
 def fetch_tickers(instruments: Sequence[Instrument], lookup: Lookup) -> Call[dict[str, Ticker]]:
-    """Those named, or all; by unified symbol. What `lookup` does not know is left out."""
+    """Those named, or all; by unified symbol. What `lookup` does not know is left out.
+
+    https://bybit-exchange.github.io/docs/v5/market/tickers
+    """
     wanted = {each.exchange_symbol for each in instruments}
 
     def decode(reply: wire.Reply) -> dict[str, Ticker]:
@@ -137,12 +149,18 @@ def fetch_tickers(instruments: Sequence[Instrument], lookup: Lookup) -> Call[dic
 
 
 def fetch_book(instrument: Instrument, depth: int) -> Call[Book]:
-    """The book with at most `depth` levels a side (1000 at most)."""
+    """The book with at most `depth` levels a side (1000 at most).
+
+    https://bybit-exchange.github.io/docs/v5/market/orderbook
+    """
     return _depth("fetch_book", instrument, depth, parse.book, Lane.MARKET)
 
 
 def book_snapshot(instrument: Instrument, depth: int) -> Call[BookUpdate]:
-    """The same as an update; no stream of ours needs it, because they all begin with a whole book."""
+    """The same as an update; no stream of ours needs it, because they all begin with a whole book.
+
+    https://bybit-exchange.github.io/docs/v5/market/orderbook
+    """
     return _depth("book_snapshot", instrument, depth, parse.snapshot, Lane.STREAM)
 
 
@@ -160,7 +178,10 @@ def _depth(operation: str, instrument: Instrument, depth: int, decode: Callable[
 
 
 def fetch_trades(instrument: Instrument, where: Where, limit: int) -> Call[Page[Trade]]:  # noqa: ARG001 - no history
-    """The newest trades, oldest first; there is no way to older ones."""
+    """The newest trades, oldest first; there is no way to older ones.
+
+    https://bybit-exchange.github.io/docs/v5/market/recent-trade
+    """
     symbol = instrument.symbol
 
     def decode(reply: wire.Reply) -> Page[Trade]:
@@ -178,6 +199,8 @@ def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit:
 
     The exchange gives the newest of a range: so a range is asked for that has no more than a page. Where it has none,
     the months tell where there are any.
+
+    https://bybit-exchange.github.io/docs/v5/market/kline
     """
     start, end = where.get("start"), where.get("end")
     seek = where.get("seek") or (_MONTH if start == 0 else None)
@@ -278,18 +301,27 @@ def _query(
 
 
 def fetch_balances() -> Call[Balances]:
-    """What is held in the unified account."""
+    """What is held in the unified account.
+
+    https://bybit-exchange.github.io/docs/v5/account/wallet-balance
+    """
     params = (("accountType", "UNIFIED"),)
     return _query("fetch_balances", "account/wallet-balance", params, lambda reply: parse.balances(reply.result))
 
 
 def permissions() -> Call[KeyPermissions]:
-    """What the key may do."""
+    """What the key may do.
+
+    https://bybit-exchange.github.io/docs/v5/user/apikey-info
+    """
     return _query("permissions", "user/query-api", (), lambda reply: parse.permissions(reply.result))
 
 
 def fetch_fees(instrument: Instrument) -> Call[Fees]:
-    """Maker and taker rate of one symbol."""
+    """Maker and taker rate of one symbol.
+
+    https://bybit-exchange.github.io/docs/v5/account/fee-rate
+    """
     return _query(
         "fetch_fees",
         "account/fee-rate",
@@ -309,7 +341,11 @@ def _which(client_order_id: str | None, order_id: str | None) -> tuple[str, Valu
 def fetch_order(
     instrument: Instrument, *, client_order_id: str | None, order_id: str | None, where: Where | None = None
 ) -> Call[Page[Order]]:
-    """One order: what is open or has just ended is in one place, what ended before in another."""
+    """One order: what is open or has just ended is in one place, what ended before in another.
+
+    https://bybit-exchange.github.io/docs/v5/order/open-order
+    https://bybit-exchange.github.io/docs/v5/order/order-list
+    """
     is_first = where is None
 
     def decode(reply: wire.Reply) -> Page[Order]:
@@ -340,6 +376,8 @@ def fetch_open_orders(instrument: Instrument | None, lookup: Lookup, where: Wher
     """Open orders of one symbol or of all, conditional ones too.
 
     An order whose symbol `lookup` does not know keeps the exchange's name.
+
+    https://bybit-exchange.github.io/docs/v5/order/open-order
     """
     limit = PAGE["orders"]
 
@@ -390,6 +428,9 @@ def fetch_orders(instrument: Instrument, where: Where, *, limit: int, at: int) -
 
     `since` is when the oldest of the open ones was placed: weeks that end before it have none. Where nobody said from
     when on, those that are open are told of however old they are.
+
+    https://bybit-exchange.github.io/docs/v5/order/open-order
+    https://bybit-exchange.github.io/docs/v5/order/order-list
     """
     start, until, following = _week(where, at)
     since, is_any_age = where.get("since"), where.get("start") == 0 or bool(where.get("any_age"))
@@ -432,7 +473,10 @@ def _is_before(until: int | None, order: Order) -> bool:
 
 
 def fetch_fills(instrument: Instrument, where: Where, *, order_id: str | None, limit: int, at: int) -> Call[Page[Fill]]:
-    """A week of fills, or the newest, or those of one order."""
+    """A week of fills, or the newest, or those of one order.
+
+    https://bybit-exchange.github.io/docs/v5/order/execution
+    """
     start, until, following = (None, None, None) if order_id is not None else _week(where, at)
 
     def decode(reply: wire.Reply) -> Page[Fill]:
@@ -491,6 +535,8 @@ def _order_call(
 def place_order(command: PlaceOrder, instrument: Instrument, client_order_id: str) -> Call[Order]:
     """Place an order; the answer holds no more than its two ids.
 
+    https://bybit-exchange.github.io/docs/v5/order/create-order
+
     Raises:
         NotSupported: what this exchange has not got.
         InvalidArgument: `extra` names what the command itself says.
@@ -508,7 +554,10 @@ def place_order(command: PlaceOrder, instrument: Instrument, client_order_id: st
 
 
 def validate_order(_command: PlaceOrder, instrument: Instrument, _client_order_id: str) -> Call[None]:
-    """There is no test call for spot."""
+    """There is no test call for spot; the one that there is takes perpetuals and options.
+
+    https://bybit-exchange.github.io/docs/v5/order/pre-check-order
+    """
     raise _without(Capability.VALIDATE_ORDER, instrument)
 
 
@@ -568,7 +617,10 @@ def amend_order(
     instrument: Instrument,
     new_id: str,  # noqa: ARG001 - for exchanges that replace orders
 ) -> Call[Order | None]:
-    """Another price, another whole quantity, or both; the order stays the same. The answer only acknowledges it."""
+    """Another price, another whole quantity, or both; the order stays the same. The answer only acknowledges it.
+
+    https://bybit-exchange.github.io/docs/v5/order/amend-order
+    """
     return _order_call(
         "amend_order",
         "order/amend",
@@ -591,7 +643,10 @@ def _amending(order: Order, amend: AmendOrder, instrument: Instrument) -> list[t
 def cancel_order(
     instrument: Instrument, *, client_order_id: str, order_id: str | None, known: Order | None = None
 ) -> Call[Order | None]:
-    """Cancel an order; the answer only acknowledges it. A conditional order must be called by its kind."""
+    """Cancel an order; the answer only acknowledges it. A conditional order must be called by its kind.
+
+    https://bybit-exchange.github.io/docs/v5/order/cancel-order
+    """
     return _order_call(
         "cancel_order",
         "order/cancel",
@@ -612,7 +667,10 @@ def _filter(known: Order | None) -> str:
 
 
 def cancel_all_orders(instrument: Instrument) -> Sequence[Call[list[Order]]]:
-    """One call for each kind of order: without being told, the exchange leaves conditional ones alone."""
+    """One call for each kind of order: without being told, the exchange leaves conditional ones alone.
+
+    https://bybit-exchange.github.io/docs/v5/order/cancel-all
+    """
     return [
         _order_call(
             "cancel_all_orders",
@@ -630,7 +688,10 @@ def cancel_all_orders(instrument: Instrument) -> Sequence[Call[list[Order]]]:
 
 
 def place_orders(orders: Sequence[tuple[PlaceOrder, Instrument, str]]) -> Call[list[Order | Failure]]:
-    """Place up to `BATCH` orders; one result per order."""
+    """Place up to `BATCH` orders; one result per order.
+
+    https://bybit-exchange.github.io/docs/v5/order/batch-place
+    """
     symbols = {client_order_id: instrument.symbol for _, instrument, client_order_id in orders}
 
     def made(row: Any, name: str, time_ms: int | None) -> Order:
@@ -645,14 +706,20 @@ def takes(order: Order) -> bool:
 
 
 def amend_orders(amends: Sequence[tuple[Order, AmendOrder, Instrument]]) -> Call[list[Failure | None]]:
-    """Amend up to `BATCH` orders; one result per order."""
+    """Amend up to `BATCH` orders; one result per order.
+
+    https://bybit-exchange.github.io/docs/v5/order/batch-amend
+    """
     rows = [[*_amending(*each), ("orderLinkId", each[0].client_order_id)] for each in amends]
     # Not repeated: what the second answer refuses, the first attempt may have done.
     return _batch("amend_orders", "order/amend-batch", rows, _nothing_said, Replay.NEVER)
 
 
 def cancel_orders(orders: Sequence[tuple[Order, Instrument]]) -> Call[list[Failure | None]]:
-    """Cancel up to `BATCH` orders; one result per order."""
+    """Cancel up to `BATCH` orders; one result per order.
+
+    https://bybit-exchange.github.io/docs/v5/order/batch-cancel
+    """
     rows: list[list[tuple[str, Value]]] = [
         [
             ("symbol", instrument.exchange_symbol),
