@@ -126,7 +126,6 @@ class Book:
         self._touch(order)
 
     def crosses(self, side: str, price: int) -> bool:
-        """An order stops resting."""
         """Whether an order of this side at this price would trade at once."""
         best = self.against(side).best()
         return best is not None and reaches(side, price, best)

@@ -68,7 +68,7 @@ class Fault:
     _owner: Faults
     _seen: int = 0
     _fired: int = 0
-    _burst: int = 0
+    _burst: int = 0  # messages that the act under way still has to disturb
     until_ms: int = 0
 
     @property
@@ -89,9 +89,28 @@ class Fault:
     def __repr__(self) -> str:
         return f"<Fault {self.plan.name} on={self.plan.on} fired={self._fired}>"
 
-    def _is_spent(self) -> bool:
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has done all that was asked of it."""
         plan = self.plan
         return plan.times is not None and self._fired >= plan.times and not self._burst
+
+    def act(self) -> None:
+        """Counts one act. Caller holds the lock."""
+        self._fired += 1
+        self._owner.changed.notify_all()
+
+    def meets(self, *, burst: bool) -> bool:
+        """Whether this match is one to act on. Caller holds the lock."""
+        if self._burst:
+            self._burst -= 1
+            return True
+        self._seen += 1
+        if self._seen <= self.plan.after:
+            return False
+        self._burst = self.plan.count - 1 if burst else 0
+        self.act()
+        return True
 
 
 @dataclass(eq=False, slots=True)
@@ -173,30 +192,16 @@ class Faults:
     def fire(self, fault: Fault) -> None:
         """Counts one act."""
         with self.changed:
-            fault._fired += 1  # noqa: SLF001
-            self.changed.notify_all()
+            fault.act()
 
     def _take(self, matches: Callable[[FaultPlan], bool], *, burst: bool) -> Fault | None:
         with self.changed:
             for fault in list(self._active):
-                if matches(fault.plan) and self._due(fault, burst=burst):
+                if matches(fault.plan) and fault.meets(burst=burst):
+                    if fault.is_spent:
+                        self._active.remove(fault)
                     return fault
         return None
-
-    def _due(self, fault: Fault, *, burst: bool) -> bool:
-        """Whether this match is one to act on. Caller holds the lock."""
-        if fault._burst:  # noqa: SLF001
-            fault._burst -= 1  # noqa: SLF001
-        else:
-            fault._seen += 1  # noqa: SLF001
-            if fault._seen <= fault.plan.after:  # noqa: SLF001
-                return False
-            fault._fired += 1  # noqa: SLF001
-            fault._burst = fault.plan.count - 1 if burst else 0  # noqa: SLF001
-            self.changed.notify_all()
-        if fault._is_spent():  # noqa: SLF001
-            self._active.remove(fault)
-        return True
 
 
 def _one_of(argument: str, value: str, choices: frozenset[str]) -> None:

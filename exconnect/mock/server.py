@@ -125,6 +125,9 @@ class Server:
         sock.settimeout(None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._guard:
+            if self.stopping.is_set():  # whoever ends the threads has seen them all already
+                sock.close()
+                return
             self._sockets.add(sock)
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             self._threads.append(spawn("connection", lambda: self._run(sock)))

@@ -49,6 +49,17 @@ def test_without_the_extra(monkeypatch):
         MockExchange().start()
 
 
+def test_a_connection_that_comes_while_it_stops_is_closed(mock):
+    server = mock._server
+    mock.stop()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), timeout=5) as client,
+    ):
+        server._adopt(listener.accept()[0])
+        assert client.recv(1) == b""
+
+
 def test_threads_have_names(mock):
     names = [thread.name for thread in threading.enumerate() if thread.name.startswith("exconnect-mock.")]
     assert len(names) == 2

@@ -1,4 +1,4 @@
-"""Binance spot, as wire/binance.md of the project describes it: one object that a driver feeds with values and time."""
+"""Binance spot, as its documentation describes it: one object that a driver feeds with values and time."""
 
 from __future__ import annotations
 

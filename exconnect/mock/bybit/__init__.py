@@ -1,4 +1,4 @@
-"""Bybit V5 spot, as wire/bybit.md of the project describes it: one object that a driver feeds with values and time."""
+"""Bybit V5 spot, as its documentation describes it: one object that a driver feeds with values and time."""
 
 from __future__ import annotations
 
