@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from exconnect.cli.books import book_as_data, tidy
+from exconnect.cli.books import book_as_data
 from exconnect.cli.output import DONE, Output, shown
 from exconnect.cli.session import connected, read_clock
 
@@ -75,6 +75,6 @@ def book(given: argparse.Namespace, output: Output) -> int:
         return watch.run(given, output)
     with connected(given) as client:
         found = client.fetch_book(given.symbol, depth=given.depth)
-    output.text(f"{found.exchange} {found.symbol}\n{tidy(found).draw(given.depth)}")
+    output.text(f"{found.exchange} {found.symbol}\n{found.draw(given.depth)}")
     output.result(book_as_data(found))
     return DONE

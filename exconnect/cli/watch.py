@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 
-from exconnect.cli.books import book_as_data, tidy
+from exconnect.cli.books import book_as_data
 from exconnect.cli.output import DONE, INTERRUPTED, Output, shown
 from exconnect.cli.session import connected
 from exconnect.cli.terminal import Picture, paint
@@ -55,7 +55,7 @@ class Watcher:
 
 def coloured(book: Book, rows: int) -> list[str]:
     """The lines of `Book.draw`: asks red, bids green."""
-    lines = tidy(book).draw(rows).splitlines()
+    lines = book.draw(rows).splitlines()
     middle = min(rows, len(book.asks))
     painted = (
         paint(line, "red" if at < middle else "green" if at > middle else "dim") for at, line in enumerate(lines)

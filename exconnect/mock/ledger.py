@@ -100,6 +100,12 @@ class Ledger:
         self._connections = connections
         self._sequence = sequence
 
+    def __repr__(self) -> str:
+        with self._lock:
+            orders, fills = len(self._world.engine.orders), len(self._world.fills)
+            requests = len(self._world.record.arrivals)
+        return f"<Ledger: {orders} orders, {fills} fills, {requests} requests>"
+
     def orders(self, symbol: str | None = None) -> list[LedgerOrder]:
         """Every order ever accepted from the user, oldest first."""
         with self._lock:

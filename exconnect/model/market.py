@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
-from exconnect.model.values import ZERO, Money, plain, positive
+from exconnect.model.values import EXACT, ZERO, Money, plain, positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,10 +312,14 @@ _WIDTH = 24
 
 
 def draw(bids: Sequence[Level], asks: Sequence[Level]) -> str:
-    """Depth as bars of block characters, asks above bids."""
-    levels = [*bids, *asks]
-    if not levels:
+    """Depth as bars of block characters, asks above bids; without the zeros that exchanges write at every end."""
+    if not bids and not asks:
         return "(empty book)"
+    price, quantity = (_finest(level[part] for side in (bids, asks) for level in side) for part in (0, 1))
+    bids, asks = (
+        [Level(EXACT.quantize(at, price), EXACT.quantize(much, quantity)) for at, much in side] for side in (bids, asks)
+    )
+    levels = [*bids, *asks]
     most = max(level.quantity for level in levels)
     price_width = max(len(plain(level.price)) for level in levels)
     quantity_width = max(len(plain(level.quantity)) for level in levels)
@@ -326,6 +330,12 @@ def draw(bids: Sequence[Level], asks: Sequence[Level]) -> str:
         return f"{plain(level.price):>{price_width}}  {plain(level.quantity):>{quantity_width}} {bar}".rstrip()
 
     return "\n".join([*(row(level) for level in reversed(asks)), _middle(bids, asks), *(row(level) for level in bids)])
+
+
+def _finest(numbers: Iterable[Decimal]) -> Decimal:
+    """A number of as many decimals as the longest of them needs."""
+    exponents = [number.normalize(EXACT).as_tuple().exponent for number in numbers]
+    return Decimal((0, (1,), min([0, *(exponent for exponent in exponents if isinstance(exponent, int))])))
 
 
 def _middle(bids: Sequence[Level], asks: Sequence[Level]) -> str:

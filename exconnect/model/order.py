@@ -44,7 +44,7 @@ class Fill:
         return self.price * self.quantity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Order:
     """A snapshot of an order as it is known here. Quantities in base, `filled_quote` in quote asset."""
 
@@ -74,6 +74,9 @@ class Order:
     rejection: OrderRejected | None = field(default=None, compare=False)
     source: Source = Source.LOCAL
     raw: Any = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        return _said(self)
 
     @property
     def remaining(self) -> Decimal | None:
@@ -280,11 +283,14 @@ class PlaceOrder:
             yield "iceberg_quantity is above quantity"
 
 
-def _said(command: PlaceOrder | AmendOrder) -> str:
+def _said(order: Order | PlaceOrder | AmendOrder) -> str:
+    """What it says, without what is not said: most of an order's fields are for other kinds of orders."""
     # A traceback with locals asks for it even before all fields are set.
-    values = ((each.name, getattr(command, each.name, None)) for each in fields(command))
-    said = ", ".join(f"{name}={value!r}" for name, value in values if value is not None and value is not False)
-    return f"{type(command).__name__}({said})"
+    values = ((each.name, getattr(order, each.name, None)) for each in fields(order) if each.repr)
+    said = ", ".join(
+        f"{name}={value!r}" for name, value in values if value is not None and value is not False and value != ()
+    )
+    return f"{type(order).__name__}({said})"
 
 
 def _check_bps(value: int, argument: str) -> None:

@@ -117,6 +117,9 @@ class Pages(Iterator[T], Generic[T]):
     def __iter__(self) -> Self:
         return self
 
+    def __repr__(self) -> str:
+        return f"<Pages {self._name} {self._state.get('symbol', '')}: iterate over it>"
+
     def __next__(self) -> T:
         while self._state["left"] != 0:
             if self._items:

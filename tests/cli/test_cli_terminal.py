@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from exconnect.cli.market import table, tidy
+from exconnect.cli.market import table
 from exconnect.cli.terminal import Picture, clip, is_terminal, paint
-from exconnect.model.market import Book, Level
+from exconnect.model.market import Level
 
 
 class Terminal(io.StringIO):
@@ -125,20 +125,3 @@ def test_tables():
 
 def level(price, quantity):
     return Level(Decimal(price), Decimal(quantity))
-
-
-def test_tidy_books_keep_their_values():
-    book = Book(
-        exchange="x",
-        symbol="A/B",
-        sequence=1,
-        bids=[level("100.10000000", "1.00000000"), level("99.00000000", "0.50000000")],
-        asks=[level("101.25000000", "20.00000000")],
-    )
-    tidied = tidy(book)
-    assert (tidied.bids, tidied.asks) == (book.bids, book.asks)
-    assert [str(at.price) for at in tidied.bids] == ["100.10", "99.00"]
-    assert [str(at.quantity) for at in (*tidied.bids, *tidied.asks)] == ["1.0", "0.5", "20.0"]
-    large = tidy(Book(exchange="x", symbol="A/B", sequence=1, bids=[level("1E+5", "1000")], asks=[]))
-    assert [str(at.price) for at in large.bids] == ["100000"]
-    assert not tidy(Book(exchange="x", symbol="A/B", sequence=1, bids=[], asks=[])).bids

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -236,6 +237,12 @@ def test_conditional_orders_are_untriggered_in_the_ledger(mock, plain):
     assert mock.ledger.order("stop").status == "untriggered"
     mock.execute("BTC/USDT", "buy", "1.5")
     assert mock.ledger.order("stop").status == "filled"
+
+
+def test_the_ledger_shows_what_is_in_it(mock):
+    with Client("binance", environment=mock) as client:
+        client.place_order("BTC/USDT", "buy", "0.1", type="market")
+    assert re.fullmatch(r"<Ledger: 1 orders, 1 fills, \d+ requests>", repr(mock.ledger))
 
 
 def test_outsiders_need_a_side(mock):

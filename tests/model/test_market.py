@@ -185,6 +185,15 @@ class TestPicture:
     def test_no_rows(self, rows):
         assert FULL.draw(rows) == "(empty book)"
 
+    def test_zeros_that_say_nothing_are_left_out_and_points_stay_below_points(self):
+        drawn = book(["59994.10000000x0.50000000", "59988.00000000x1.00000000"], ["1E+5x12.00"]).draw()
+        assert drawn.splitlines() == [
+            "100000.0  12.0 ████████████████████████",
+            "      — spread 40005.9 (5000.9 bp) —",
+            " 59994.1   0.5 █",
+            " 59988.0   1.0 ██",
+        ]
+
     def test_small_numbers_have_no_exponent(self):
         assert "0.00000001  0.0000001" in book(["1E-8x1E-7"]).draw()
 

@@ -188,6 +188,12 @@ class TestOrder:
         error = raised.value
         assert (error.client_order_id, error.symbol, error.exchange) == ("abc-1", "BTC/USDT", "binance")
 
+    def test_what_is_not_said_is_not_shown(self):
+        shown = repr(order(quantity=Decimal("0.10"), filled_quantity=Decimal(0), price=None, fills=(), post_only=False))
+        assert "quantity=Decimal('0.10')" in shown
+        assert "filled_quantity=Decimal('0')" in shown
+        assert not any(name in shown for name in (" price=", "fills=", "post_only=", "rejection="))
+
     def test_what_the_exchange_sent_is_no_part_of_equality_or_repr(self):
         assert order(raw={"a": 1}) == order(raw={"b": 2})
         assert "raw" not in repr(order(raw={"a": 1}))
@@ -220,7 +226,9 @@ class TestReferences:
 
     @pytest.mark.parametrize("what", [None, 5, b"abc"])
     def test_what_is_neither(self, what):
-        with pytest.raises(InvalidType, match=f"order must be text, not {type(what).__name__}"):
+        with pytest.raises(
+            InvalidType, match=f"order must be an Order or its client order id, as text, not {type(what).__name__}"
+        ):
             client_id_of(what)
 
     def test_text_has_a_sensible_size(self):
@@ -252,5 +260,5 @@ class TestAmendAndCancel:
 
     @pytest.mark.parametrize("make", [lambda ref: AmendOrder(ref, price="1"), CancelOrder])
     def test_their_order_is_an_order_or_an_id(self, make):
-        with pytest.raises(InvalidType, match="order must be text, not int"):
+        with pytest.raises(InvalidType, match="order must be an Order or its client order id, as text, not int"):
             make(5)

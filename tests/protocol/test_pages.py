@@ -92,6 +92,10 @@ def test_taken_up_again_anywhere_it_goes_on_right_behind(end, size, limit, stops
     assert [*found, *pages] == list(range(end if limit is None else min(end, limit)))
 
 
+def test_it_says_what_it_is_for():
+    assert repr(Numbers(9).pages()) == "<Pages iter_numbers N: iterate over it>"
+
+
 def test_the_cursor_is_text_that_says_where_it_stands():
     pages = Numbers(7).pages(5)
     assert pages.cursor == '["iter_numbers",{"symbol":"N","where":{"from":0},"seen":null,"left":5}]'

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from exconnect.cli.books import tidy
 from exconnect.cli.output import Output, shown
 from exconnect.cli.terminal import Picture, clip, paint
 from exconnect.errors import StreamError
@@ -67,7 +66,7 @@ class Show:
         if book is not None:
             self._was_drawn = True
             self._output.text(f"\n{' ' * 10}{performance.exchange} {book.symbol}")
-            for line in tidy(book).draw(_ROWS).splitlines():
+            for line in book.draw(_ROWS).splitlines():
                 self._output.text(f"{' ' * 10}{line}")
             self._output.text()
 
@@ -115,7 +114,7 @@ class Show:
         except StreamError:
             is_valid = False
         title = f"  {performance.exchange} {symbol}  " + ("" if is_valid else "not valid now")
-        lines = [] if book is None else tidy(book).draw(_ROWS).splitlines()
+        lines = [] if book is None else book.draw(_ROWS).splitlines()
         painted = [paint(line.ljust(_BOOK_WIDTH), *_colours(at, book, is_valid)) for at, line in enumerate(lines)]
         blank = [" " * _BOOK_WIDTH] * (_LINES - 1 - len(painted))
         return [paint(title.ljust(_BOOK_WIDTH), "bold" if is_valid else "yellow"), *painted, *blank]
