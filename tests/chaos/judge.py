@@ -18,6 +18,9 @@ from exconnect.trading.orders import RANKS
 
 SYMBOL = "BTC/USDT"
 SLACK_S = 0.1
+AT_ONCE_S = 0.05
+FIRST = ("/time", "/exchangeInfo", "/instruments-info")
+CANCELS = frozenset({"cancel_order", "cancel_orders", "cancel_all_orders"})
 PLACES = frozenset({"/api/v3/order", "/api/v3/order/cancelReplace", "/v5/order/create", "/v5/order/create-batch"})
 _IDS = re.compile(r'(?:newClientOrderId=|"orderLinkId":")([A-Za-z0-9_-]+)')
 _DENIED = frozenset({OrderStatus.REJECTED, OrderStatus.NEVER_SENT, OrderStatus.NOT_ACCEPTED})
@@ -37,6 +40,9 @@ class Judge:
         self._unknown = set()
         self._ends = {}  # by client order id: the end that a user was told
         self._sent = Counter()
+        self._cancels = {}  # by task: since when its user waits for a cancel to leave
+        self._learning = {}  # by task: of which process it asks for the time, or for what is traded
+        self._learnt = {}  # by process: when it last had an answer to that
         self._db = None
 
     # ------------------------------------------------------------ while it goes on
@@ -86,9 +92,12 @@ class Judge:
         process = stage.timeline.current.process
         stops = process.stops
         stage.timeline.tell(call.__name__, args, kwargs)
+        if call.__name__ in CANCELS:
+            self._cancels[stage.timeline.current] = begun, stops
         try:
             return call(*args, **kwargs)
         finally:
+            self._cancels.pop(stage.timeline.current, None)
             self.count_exposure()
             took, given = stage.timeline.now - begun, kwargs.get("timeout", stage.timeout)
             if call.__name__ == "cancel_orders":
@@ -115,6 +124,21 @@ class Judge:
             elif order.is_done and order.filled_quantity < decimal(real.filled):
                 self._out.violations.append(f"{_said(order)} by the journal, which is less than the position")
 
+    def leaves(self, process):
+        """A request is about to leave; if it is the first of a cancel, it waited for nothing but what must be known."""
+        stage = self._stage
+        begun, stops = self._cancels.pop(stage.timeline.current, (None, 0))
+        if begun is None or stage.is_preempted or process.stops != stops or "limit" in stage.weather.kinds:
+            return
+        is_ready = process not in self._learning.values() and self._learnt.get(process, -1.0) < begun
+        if is_ready and stage.timeline.now - begun > AT_ONCE_S:
+            self._out.violations.append(f"a cancel waited {stage.timeline.now - begun:.3f} s before it left")
+
+    def answered(self, process):
+        """A request has been answered, or its answer is not waited for any more."""
+        if self._learning.pop(self._stage.timeline.current, None):
+            self._learnt[process] = self._stage.timeline.now
+
     def attempted(self, process):
         """An attempt was written down, so an order leaves: not of a process whose orders were handed over."""
         where = "SELECT COUNT(*) FROM epoch WHERE process = ? AND retired_ms IS NULL"
@@ -133,6 +157,8 @@ class Judge:
     def sent(self, request):
         """A request leaves: if it places, each of its attempts must have been written down before."""
         self._out.requests += 1
+        if request.path.endswith(FIRST):
+            self._learning[self._stage.timeline.current] = self._stage.timeline.current.process
         if request.method != "POST" or request.path not in PLACES:
             return
         text = f"{request.query}&{request.body.decode()}"

@@ -136,6 +136,10 @@ class Stage:
             raise Killed
         if label is None:
             return
+        if label == "before the first byte":
+            self.judge.leaves(process)
+        if label == "before the answer is read":
+            self.judge.answered(process)
         if label == "after attempt":
             self.judge.attempted(process)
         self.points += 1
