@@ -46,6 +46,8 @@ test: $(VENV)/.dev ## all tests, on this interpreter
 test-all: $(VENV)/.dev ## the unit tests on every newer interpreter that this machine has
 	@tests/interpreters $(BIN)/python "$(EXTRAS)" -n $(JOBS) --dist worksteal $(UNIT)
 
+# Virtual time waits for nothing.
+chaos: JOBS = $(shell getconf _NPROCESSORS_ONLN)
 chaos: $(VENV)/.run ## SEEDS=n START=k [EXCHANGE=binance]: orders under seeded faults; no lie, no double, no loss
 	@$(BIN)/python tests/chaos/run.py --jobs $(JOBS) $(SEEDS) $(START) $(EXCHANGE)
 

@@ -32,7 +32,7 @@ def test_a_thread_that_outlives_its_test_fails_it(guarded):
         def test_end():
             release.set()
     """)
-    result = guarded.runpytest_inprocess("-p", "no:exconnect")
+    result = guarded.runpytest_inprocess("-p", "no:exconnect", "-p", "no:rerunfailures")  # it has a thread of its own
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(["*threads outlived the test: left-behind*"])
     for thread in threading.enumerate():
