@@ -39,6 +39,10 @@ class _Watcher:
             self._closed = True
             self._actor.wake()
 
+    @property
+    def is_over(self) -> bool:
+        return self._actor.is_over
+
     def join(self, timeout: float) -> None:
         self._actor.join(timeout)
 
@@ -70,6 +74,7 @@ class Watchers:
         self._name = name
         self._lock = env.lock()
         self._watchers: tuple[_Watcher, ...] = ()
+        self._leaving: list[_Watcher] = []  # taken back, and perhaps in the middle of a call
 
     def add(self, handler: Handle) -> None:
         """Start to call `handler`; adding it again changes nothing.
@@ -88,6 +93,7 @@ class Watchers:
         with self._lock:
             gone = [watcher for watcher in self._watchers if watcher.handler == handler]
             self._watchers = tuple(watcher for watcher in self._watchers if watcher.handler != handler)
+            self._leaving = [watcher for watcher in (*self._leaving, *gone) if not watcher.is_over]
         for watcher in gone:
             watcher.close()
 
@@ -99,7 +105,7 @@ class Watchers:
     def close(self, timeout: float = 2.0) -> None:
         """No more calls begin, of any handler; at most `timeout` seconds for those that run."""
         with self._lock:
-            gone, self._watchers = self._watchers, ()
+            gone, self._watchers, self._leaving = [*self._watchers, *self._leaving], (), []
         for watcher in gone:
             watcher.close()
         deadline = self._env.now() + timeout

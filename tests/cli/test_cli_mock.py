@@ -88,7 +88,7 @@ def test_faults_from_the_command_line(process, ended):
     ready = json.loads(serving.stdout.readline())
     with Client("binance", environment=ready["url"]) as client:
         with pytest.raises(Unavailable):
-            client.fetch_ticker("BTC/USDT", timeout=2)
+            client.fetch_ticker("BTC/USDT", timeout=30)
         client.fetch_time()
     serving.send_signal(signal.SIGTERM)
     assert ended(serving).last["violations"] == []

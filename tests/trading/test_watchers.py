@@ -3,11 +3,14 @@
 import queue
 import threading
 
+import pytest
+
 from exconnect.environment import Environment
 from exconnect.trading.watchers import Watchers
 
 
-def test_closing_waits_for_a_handler_that_runs():
+@pytest.mark.parametrize("is_taken_back", [False, True])
+def test_closing_waits_for_a_handler_that_runs(is_taken_back):
     watchers, entered, gate, done = Watchers(Environment(), "toy"), threading.Event(), threading.Event(), []
 
     def handle(order):
@@ -17,6 +20,8 @@ def test_closing_waits_for_a_handler_that_runs():
     watchers.add(handle)
     watchers.tell("an order")
     assert entered.wait(30)
+    if is_taken_back:
+        watchers.remove(handle)
     closing = threading.Thread(target=watchers.close, args=(20.0,))
     closing.start()
     closing.join(0.05)
