@@ -12,12 +12,12 @@ import pytest
 from exconnect import Client
 from exconnect.mock import MockExchange
 
+pytestmark = pytest.mark.network
+
 BTC = "BTC/USDT"
 CHILD = """
 import json, os, signal, sys, threading
 from exconnect import Client
-
-pytestmark = pytest.mark.network
 
 client = Client(sys.argv[1])
 last, calls, placed = int(sys.argv[2]), 0, threading.Event()
