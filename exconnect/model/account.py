@@ -67,7 +67,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """A position in a perpetual; `quantity` is negative for a short one."""
+    """A position in a perpetual: `quantity` in base asset, negative for a short one; prices in quote asset."""
 
     exchange: str
     symbol: str

@@ -79,7 +79,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """Good till cancelled, immediate or cancel, fill or kill."""
+    """Good till canceled, immediate or cancel, fill or kill."""
 
     GTC = "gtc"
     IOC = "ioc"

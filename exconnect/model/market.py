@@ -18,7 +18,11 @@ from exconnect.model.values import EXACT, ZERO, Money, plain, positive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticker:
-    """Best prices and the last 24 hours of one symbol. Prices in quote, `volume` in base asset."""
+    """Best prices and the last 24 hours of one symbol.
+
+    Prices and `quote_volume` in quote asset, quantities and `volume` in base asset; `time` is the exchange's,
+    `received_at` when it came here by a stream.
+    """
 
     exchange: str
     symbol: str
@@ -49,7 +53,7 @@ class Ticker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """One trade between two orders; `side` is the taker's."""
+    """One trade between two orders: `price` in quote, `quantity` in base asset; `side` is the taker's."""
 
     exchange: str
     symbol: str
@@ -69,7 +73,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
-    """Open, high, low, close of one interval; `is_closed` is False while it may still change."""
+    """Open, high, low and close in quote asset, `volume` in base, `quote_volume` in quote asset; `trades`: how many.
+
+    `is_closed` is False while it may still change.
+    """
 
     exchange: str
     symbol: str
@@ -201,7 +208,10 @@ _level: Any = tuple.__new__  # what Level() does, without its two calls in betwe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Bids and asks at one moment, best first. `sequence` is the exchange's update id."""
+    """Bids and asks at one moment, best first: prices in quote, quantities in base asset.
+
+    `sequence` is the exchange's update id. `is_valid`: no update is missing; False only where it was asked for.
+    """
 
     exchange: str
     symbol: str
@@ -235,7 +245,7 @@ class Book:
         return self.asks[0].price - self.bids[0].price if self.bids and self.asks else None
 
     def vwap(self, side: Side | str, quantity: Money) -> Decimal | None:
-        """Average price of buying or selling `quantity` now; None if the book is too thin.
+        """Average price, in quote asset, of buying or selling `quantity` (base asset) now; None: too thin a book.
 
         Raises:
             InvalidArgument: the side, or a quantity that is not above zero.
@@ -243,7 +253,7 @@ class Book:
         return vwap(self._against(side), positive(quantity, "quantity"))
 
     def quantity_to(self, side: Side | str, price: Money) -> Decimal:
-        """What can be bought (sold) now at `price` or better."""
+        """What can be bought (sold) now at `price` or better, in base asset."""
         limit = positive(price, "price")
         levels = self._against(side)
         if levels is self.asks:

@@ -19,7 +19,10 @@ _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution of an order of the account. `fee` is what was taken, in `fee_asset`."""
+    """One execution of an order of the account: `price` in quote, `quantity` in base asset.
+
+    `fee` is what was taken, in `fee_asset`; below zero: what was given. `replayed`: a dead process may have had it.
+    """
 
     exchange: str
     id: str
@@ -46,7 +49,11 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Order:
-    """A snapshot of an order as it is known here. Quantities in base, `filled_quote` in quote asset."""
+    """A snapshot of an order as it is known here.
+
+    Quantities in base asset; prices, `quote_quantity` and `filled_quote` in quote asset. `fills_complete`: `fills` add
+    up to `filled_quantity`. `replaces`: the client order id of the order that it took the place of.
+    """
 
     exchange: str
     client_order_id: str

@@ -1,4 +1,4 @@
-"""Placing, cancelling, amending.
+"""Placing, canceling, amending.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints
 """

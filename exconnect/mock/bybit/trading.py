@@ -1,4 +1,4 @@
-"""Placing, amending, cancelling: acks that say no more than that the exchange will look at it.
+"""Placing, amending, canceling: acks that say no more than that the exchange will look at it.
 
 https://bybit-exchange.github.io/docs/v5/order/create-order
 """

@@ -373,7 +373,7 @@ def test_an_accepted_order_is_on_the_grid_and_in_plain_digits(
         assert btc.min_notional <= price * quantity <= btc.max_notional
 
 
-# ---- cancelling -----------------------------------------------------------------------------------------------------
+# ---- canceling ------------------------------------------------------------------------------------------------------
 
 
 def test_a_cancel_keeps_the_orders_name(btc):

@@ -213,7 +213,7 @@ def test_cancels_that_come_too_late(core, answer_of):
     assert answer_of[0](core.post("/v5/order/cancel", symbol="ETHUSDT", orderLinkId="filled"))["retCode"] == 170213
 
 
-def test_a_partly_filled_order_is_cancelled(core, answer_of):
+def test_a_partly_filled_order_is_canceled(core, answer_of):
     row = core.placed(price="60006", qty="2")
     answer_of[1](core.post("/v5/order/cancel", symbol="BTCUSDT", orderId=row["orderId"]))
     core.advance(20)
