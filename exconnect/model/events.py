@@ -88,7 +88,7 @@ class HandlerFailed(Notice, frozen=True, kw_only=True, eq=False):
 
 
 class SlowHandler(Notice, frozen=True, kw_only=True, eq=False):
-    """A handler is `lag_s` seconds behind and takes `share` of the time there is."""
+    """A handler is `lag_s` seconds behind and takes `share` of the time there is. Not delivered yet."""
 
     handler: str
     lag_s: float

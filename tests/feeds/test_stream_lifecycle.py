@@ -22,6 +22,7 @@ from toy import BTC, ToyServer, ToyVenue
 from exconnect import Client
 from exconnect.errors import ClientClosed, ForkedStream, InvalidArgument, InvalidType, StreamError
 from exconnect.feeds.connections import Connections
+from exconnect.feeds.registration import Registration
 from exconnect.model.enums import StreamStatus
 from exconnect.stream import Stream, run
 
@@ -104,6 +105,20 @@ def test_what_is_closed_while_it_starts_does_not_run(venue, monkeypatch):
     assert stream.status is StreamStatus.CLOSED
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith("exconnect.toy.feed")]
+
+
+def test_a_handler_that_is_taken_back_and_registered_at_once_stays(stream, monkeypatch):
+    stream.on_trade(print)
+    add = Registration.add
+
+    def late(registration, symbols):
+        monkeypatch.setattr(Registration, "add", add)
+        stream.off(print)  # as another thread may, just then
+        add(registration, symbols)
+
+    monkeypatch.setattr(Registration, "add", late)
+    stream.on_trade(print)
+    assert [each.kind for each in stream.subscriptions] == ["trade"]
 
 
 def test_close_says_goodbye_and_leaves_no_thread(stream, server):
