@@ -293,6 +293,26 @@ class Client(AccountData):
         again. With `validate_only` every check here and the exchange's own test call are made and nothing is placed:
         the `Order` that comes back has the status `NEVER_SENT`, and a refusal is raised as ever.
 
+        Args:
+            symbol: like `BTC/USDT`.
+            side: `buy` or `sell`.
+            quantity: of base asset; needed but for a market order with `quote_quantity`.
+            price: of the `limit` types.
+            type: `limit`, `market`, `stop_loss`, `stop_loss_limit`, `take_profit` or `take_profit_limit`.
+            quote_quantity: what a market order may cost or shall bring.
+            time_in_force: `gtc` (the default of `limit` types), `ioc` or `fok`.
+            post_only: refuse to take (`WouldCross`).
+            stop_price: the trigger of the `stop_loss` and `take_profit` types.
+            trailing_delta_bps: lets the trigger follow the price, in hundredths of a percent.
+            iceberg_quantity: how much of it is shown.
+            self_trade_prevention: `none`, `expire_taker`, `expire_maker`, `expire_both` or `decrement`.
+            reduce_only: for perpetuals.
+            client_order_id: an id of yours, `[A-Za-z0-9_-]{1,36}`.
+            idempotency_key: any text; the same key is the same order, in every process and after every restart.
+            extra: parameters of the exchange's own, sent as they are.
+            validate_only: see above.
+            timeout: seconds in all; None: the client's.
+
         Raises:
             InvalidArgument: a value that cannot be right; `UnknownSymbol`, `InvalidOrder` (names filter, limit, value
                 and nearest legal value).

@@ -256,7 +256,8 @@ class ExchangeError(ExconnectError):
     outcome = Outcome.REJECTED
 
     def __str__(self) -> str:
-        if self.exchange is None or (self.operation is None and self.code is None):
+        is_theirs = self.code is not None or self.http_status is not None
+        if self.exchange is None or not is_theirs:
             return self.message  # of our own making
         needed = self.details.get("asset")
         about = [self.symbol, self.client_order_id and f"order {self.client_order_id}", needed and f"needs {needed}"]

@@ -99,7 +99,8 @@ def same(one: ExconnectError, other: ExconnectError) -> bool:
         ({}, "No."),
         ({"exchange": "toy"}, "No."),
         ({"exchange": "toy", "code": -1}, "toy: No. [-1]"),
-        ({"exchange": "toy", "operation": "fetch_fees"}, "toy refused fetch_fees: No."),
+        ({"exchange": "toy", "operation": "amend_order"}, "No."),  # refused here, or nothing was found
+        ({"exchange": "toy", "operation": "fetch_fees", "http_status": 403}, "toy refused fetch_fees: No."),
         (
             {"exchange": "toy", "operation": "place_order", "symbol": "A/B", "client_order_id": "x", "code": 7},
             "toy refused place_order (A/B, order x): No. [7]",
