@@ -11,6 +11,7 @@ from seen import Seen
 from exconnect.client import Client
 from exconnect.config import Credentials
 from exconnect.errors import AuthenticationError, ConfigurationError
+from exconnect.feeds import private
 from exconnect.model.enums import OrderStatus, Source, StreamStatus
 from exconnect.model.events import GapClosed, HandlerFailed
 from exconnect.trading.orders import RANKS
@@ -388,14 +389,15 @@ def test_fills_between_the_acknowledgement_and_the_snapshot(mock, client, stream
     assert not any(isinstance(n, GapClosed) for n in notices.items)
 
 
-def test_reads_that_lag_behind(mock, client, stream):
+def test_reads_that_lag_behind(mock, client, stream, monkeypatch):
+    monkeypatch.setattr(private, "_LOOKS_S", (1.5, 30.0, 120.0))
     fills, orders = Seen(), Seen()
     stream.on_fill(fills)
     stream.on_order(orders)
     live(stream)
     resting(client)
     orders.count(1)
-    mock.faults.add("lag", on="fetch_fills", seconds=3.0)
+    mock.faults.add("lag", on="fetch_fills", seconds=1.0)
     mock.faults.add("refuse", on="private", seconds=0.3)
     sold_to(mock, "0.01")
     all_there(mock, fills)
@@ -405,7 +407,7 @@ def test_reads_that_lag_behind(mock, client, stream):
 def test_a_snapshot_that_fails_is_asked_for_again(mock, client, stream):
     fills = Seen()
     stream.on_fill(fills)
-    failing = mock.faults.add("status", on="fetch_balances", times=4, status=400, code=-1100)
+    failing = mock.faults.add("status", on="fetch_balances", times=2, status=400, code=-1100)
     stream.start()
     assert failing.wait(30)
     traded(client)

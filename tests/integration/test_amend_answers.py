@@ -48,7 +48,7 @@ def test_an_amend_without_an_answer_may_be_sent_again(client, mock):
         client.amend_order(order, quantity="0.01", timeout=2)
     assert caught.value.client_order_id == order.client_order_id
     assert "do not send it again" not in caught.value.message
-    assert caught.value.resolve(timeout=10).quantity == Decimal("0.02")
+    assert caught.value.resolve(timeout=60).quantity == Decimal("0.02")
     lost.remove()
     assert client.amend_order(order, quantity="0.01").quantity == Decimal("0.01")
 
@@ -59,7 +59,7 @@ def test_a_replacement_that_never_arrives_leaves_the_order_as_it_is(client, mock
     lost = mock.faults.add("reset", on="amend_order", at="before_accept", times=None)
     with pytest.raises(OutcomeUnknown, match="amending it again is safe") as caught:
         client.amend_order(order, price="58000", timeout=2)
-    assert caught.value.resolve(timeout=40).status is OrderStatus.NOT_ACCEPTED
+    assert caught.value.resolve(timeout=60).status is OrderStatus.NOT_ACCEPTED
     assert client.fetch_order(order).is_open
     lost.remove()
     amended = client.amend_order(order, price="58000")

@@ -94,7 +94,7 @@ def test_candles_by_iterator_resume_anywhere(client):
 
 
 def test_an_error_in_the_middle_leaves_an_iterator_usable(client, mock):
-    pages = client.iter_candles("BTC/USDT", "1h", start="2026-01-01", end="2026-03-15", timeout=2)
+    pages = client.iter_candles("BTC/USDT", "1h", start="2026-01-01", end="2026-03-15")
     got = [next(pages) for _ in range(1000)]
     fault = mock.faults.add("status", on="fetch_candles", status=400, code=-1127, times=1)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is, the iterator goes on

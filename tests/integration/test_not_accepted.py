@@ -67,7 +67,7 @@ def test_an_order_that_never_arrived_is_known_not_to_have_arrived(client, mock):
     lose_the_request(mock)
     error = unknown(client)
 
-    order = error.resolve(timeout=30)
+    order = error.resolve(timeout=60)
 
     assert order.status is OrderStatus.NOT_ACCEPTED
     assert order.is_done
@@ -132,7 +132,7 @@ def test_an_error_is_no_evidence(client, mock, operation):
 def test_an_order_that_no_query_shows_is_found_in_the_lists(client, mock):
     mock.faults.add("reset", on="place_order", at="after_accept")
     mock.faults.add("lag", on="fetch_order", seconds=60, times=None)
-    order = unknown(client).resolve(timeout=30)
+    order = unknown(client).resolve(timeout=60)
     assert order.status is OrderStatus.NEW
     assert sent(mock, "cancel_order") == 0
 
@@ -142,7 +142,7 @@ def test_a_filled_order_that_no_query_shows_is_found(client, mock):
     mock.faults.add("lag", on="fetch_order", seconds=60, times=None)
     with pytest.raises(OutcomeUnknown) as caught:
         client.place_order("BTC/USDT", "buy", "0.5", type="market", timeout=2.0)
-    order = caught.value.resolve(timeout=30)
+    order = caught.value.resolve(timeout=60)
     assert (order.status, order.filled_quantity) == (OrderStatus.FILLED, order.quantity)
 
 
@@ -184,7 +184,7 @@ def make_invisible(client, mock, monkeypatch):
     monkeypatch.setattr("exconnect.trading.absence._fenced", lambda *_: None)
     mock.faults.add("reset", on="place_order", at="after_accept")
     blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
-    order = unknown(client).resolve(timeout=40)
+    order = unknown(client).resolve(timeout=60)
     assert order.status is OrderStatus.NOT_ACCEPTED
     assert mock.ledger.order(order.client_order_id).status == "new"
     return order, blind
@@ -257,7 +257,7 @@ def test_a_twin_of_a_process_that_is_gone_stands_in_nobodys_way(client, mock):
     with Client(mock.exchange, environment=mock) as later:
         later.fetch_balances()
         lose_the_request(mock)
-        assert unknown(later).resolve(timeout=30).status is OrderStatus.NOT_ACCEPTED
+        assert unknown(later).resolve(timeout=60).status is OrderStatus.NOT_ACCEPTED
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_orders_and_fills_of_others_are_told_apart(client, mock, other):
     other.place_order(*BUY, type="market")
     other.cancel_order(other.place_order(*BUY, price="58000"))
     other.place_order(*BUY, **PRICE)
-    assert error.resolve(timeout=40).status is OrderStatus.NOT_ACCEPTED
+    assert error.resolve(timeout=60).status is OrderStatus.NOT_ACCEPTED
     assert client.orders.get(resting.client_order_id) is None or not client.orders.get(resting.client_order_id).is_done
 
 

@@ -225,7 +225,7 @@ def test_a_lost_answer_is_found_and_nothing_is_sent_twice(client, mock, fault):
     name, options = fault
     mock.faults.add(name, on="place_order", at="after_accept", **options)
 
-    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=8)
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=30)
 
     assert order.status is OrderStatus.NEW
     assert order.source is Source.REST
@@ -237,7 +237,7 @@ def test_no_answer_and_no_order_is_unknown_not_a_failure(client, mock):
     mock.faults.add("reset", on="place_order", at="before_accept")
 
     with pytest.raises(OutcomeUnknown) as caught:
-        client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=1.5)
+        client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=3)
 
     error = caught.value
     assert error.outcome == "unknown"
@@ -257,7 +257,7 @@ def test_an_unknown_order_that_shows_up_late_is_resolved(client, mock):
         client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=1.0)
 
     mock.faults.clear()
-    order = caught.value.resolve(timeout=10)
+    order = caught.value.resolve(timeout=60)
     assert order.status is OrderStatus.NEW
     assert client.orders.unresolved() == []
 
