@@ -3,24 +3,16 @@
 import hashlib
 import hmac
 import json
-import socket
-import time
-from urllib.parse import quote
 
 import pytest
+from byhand import NOW, OneSocket, Still, as_many_as_wanted, encode
 
 from exconnect.mock import MockExchange
 from exconnect.mock.binance import Binance
 from exconnect.mock.engine import Engine
-from exconnect.mock.faults import Faults
 from exconnect.mock.fixed import scaled
-from exconnect.mock.http import Request
-from exconnect.mock.market import DEFAULT_BALANCES, DEFAULT_SYMBOLS, Market
+from exconnect.mock.market import DEFAULT_BALANCES, Market
 from exconnect.mock.orders import NewOrder
-from exconnect.mock.steps import Reset, Wait
-from exconnect.mock.world import Setup
-
-NOW = 1_795_000_000_000
 
 
 class Desk:
@@ -56,30 +48,10 @@ class Desk:
         return [(report.kind, report.status) for report in reports]
 
 
-class Core:
-    """The Binance dialect without sockets: requests are values, time stands until it is moved."""
+class Core(Still):
+    """The Binance dialect."""
 
-    def __init__(self, *, seed=7, activity=0.0, limits=None):
-        self.now = NOW
-        self.faults = Faults(lambda fault: self.exchange.on_fault(fault, self.now))
-        setup = Setup(DEFAULT_SYMBOLS, DEFAULT_BALANCES, seed, activity, NOW)
-        self.exchange = Binance(setup, self.faults, limits)
-        self.world = self.exchange.world
-        self.key, self.secret = self.exchange.keys.hmac()
-
-    def request(self, method, path, query="", headers=None, body=""):
-        return self.drive(Request(method, path, query, headers or {}, body))
-
-    def drive(self, request):
-        steps = self.exchange.serve(request, self.now)
-        step = next(steps)
-        while isinstance(step, Wait):
-            self.now += int(step.seconds * 1000)
-            step = steps.send(self.now)
-        return None if isinstance(step, Reset) else step.response
-
-    def get(self, path, **params):
-        return self.request("GET", path, encode(params))
+    dialect = Binance
 
     def signed(self, method, path, **params):
         query = sign({"timestamp": self.now, **params}, self.secret)
@@ -92,60 +64,17 @@ class Core:
         given = {name: value for name, value in {**params, **more}.items() if value is not None}
         return self.signed("POST", "/api/v3/order", **given)
 
-    def open(self, target, messages):
-        path, _, query = target.partition("?")
-        return self.exchange.open(Request("GET", path, query, {}), messages.append, self.now)
-
-    def advance(self, ms):
-        self.now += ms
-        self.exchange.advance(self.now)
-
-
-def encode(params):
-    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in params.items())
-
 
 def sign(params, secret):
     query = encode(params)
     return f"{query}&signature={hmac.new(secret.encode(), query.encode(), hashlib.sha256).hexdigest()}"
 
 
-class Plain:
-    """A client made of one socket."""
-
-    def __init__(self, mock):
-        self.mock = mock
-        env = mock.env()
-        self.key, self.secret = env["EXCONNECT_BINANCE_API_KEY"], env["EXCONNECT_BINANCE_API_SECRET"]
-        self.sock = socket.create_connection(("127.0.0.1", int(mock.rest_url.rpartition(":")[2])), timeout=30)
-        self.headers = {}
-
-    def request(self, method, path, query="", body="", headers=()):
-        target = f"{path}?{query}" if query else path
-        lines = [f"{method} {target} HTTP/1.1", "Host: mock", *headers]
-        if body:
-            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
-        self.sock.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
-        return self.read()
-
-    def read(self):
-        """(status, body as text); headers stay in ``headers``."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            more = self.sock.recv(65_536)
-            if not more:
-                raise ConnectionError("closed")
-            data += more
-        head, _, body = data.partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
-        self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        while len(body) < int(self.headers["content-length"]):
-            body += self.sock.recv(65_536)
-        return int(first.split(" ")[1]), body.decode()
+class Plain(OneSocket):
+    content_type = "application/x-www-form-urlencoded"
 
     def signed(self, method, path, **params):
-        timestamp = time.time_ns() // 1_000_000 + round(self.mock.clock_offset * 1000)
-        query = sign({"timestamp": timestamp, **params}, self.secret)
+        query = sign({"timestamp": self.timestamp, **params}, self.secret)
         return self.request(method, path, query, headers=[f"X-MBX-APIKEY: {self.key}"])
 
     def place(self, client_id, price="59000", quantity="0.01"):
@@ -161,9 +90,6 @@ class Plain:
             newClientOrderId=client_id,
         )
         return status, json.loads(body)
-
-    def close(self):
-        self.sock.close()
 
 
 @pytest.fixture
@@ -193,21 +119,11 @@ def mock():
 
 
 @pytest.fixture
-def plain(mock):
-    client = Plain(mock)
-    yield client
-    client.close()
+def make_plain():
+    """As many plain clients as a test likes."""
+    yield from as_many_as_wanted(Plain)
 
 
 @pytest.fixture
-def make_plain():
-    """As many plain clients as a test likes."""
-    made = []
-
-    def make(mock):
-        made.append(Plain(mock))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close()
+def plain(mock, make_plain):
+    return make_plain(mock)

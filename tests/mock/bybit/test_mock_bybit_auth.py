@@ -63,7 +63,7 @@ def test_a_private_key_signs(core):
     prehash = f"{core.now}{name}5000{QUERY}".encode()
     signature = base64.b64encode(private.sign(prehash, PKCS1v15(), SHA256())).decode()
     headers = {"x-bapi-api-key": name, "x-bapi-timestamp": str(core.now), "x-bapi-recv-window": "5000"}
-    answers = [core.drive(Request("GET", PATH, QUERY, {**headers, "x-bapi-sign": text})) for text in (signature, "AA")]
+    answers = [core.request("GET", PATH, QUERY, {**headers, "x-bapi-sign": text}) for text in (signature, "AA")]
     assert [json.loads(answer.body)["retCode"] for answer in answers] == [0, 10004]
 
 
@@ -86,7 +86,7 @@ def test_keys_of_this_exchange(core, make_core):
     ],
 )
 def test_refusals(core, answer_of, change, status, code, text):
-    response = core.drive(Request("GET", PATH, QUERY, {**core.headers(QUERY), **change}))
+    response = core.request("GET", PATH, QUERY, {**core.headers(QUERY), **change})
     answer = answer_of[0](response)
     assert (response.status, answer["retCode"]) == (status, code)
     assert text in answer["retMsg"]
@@ -107,7 +107,7 @@ def test_refusals(core, answer_of, change, status, code, text):
 )
 def test_timestamps(core, answer_of, shift, window, code):
     headers = core.headers(QUERY, at=core.now + shift, window=window)
-    answer = answer_of[0](core.drive(Request("GET", PATH, QUERY, headers)))
+    answer = answer_of[0](core.request("GET", PATH, QUERY, headers))
     assert answer["retCode"] == code
     if code:
         clocks = f"req_timestamp[{core.now + shift}],server_timestamp[{core.now}],recv_window[{window or 5000}]"
@@ -117,7 +117,7 @@ def test_timestamps(core, answer_of, shift, window, code):
 def test_a_cursor_is_signed_as_it_travels(core, answer_of):
     for written in ("1%3A2%2C1%3A2", "1%253A2%252C1%253A2"):
         query = f"category=spot&cursor={written}"
-        answer = core.drive(Request("GET", "/v5/order/history", query, core.headers(query)))
+        answer = core.request("GET", "/v5/order/history", query, core.headers(query))
         assert answer_of[1](answer)["list"] == []
 
 

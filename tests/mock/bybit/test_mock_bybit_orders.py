@@ -445,10 +445,9 @@ def test_numbers_with_exponents_are_a_breach(core):
 
 
 def test_a_body_that_is_no_object(core, answer_of):
-    from exconnect.mock.http import Request
 
     for payload in ("[]", "{", "7"):
-        answer = core.drive(Request("POST", "/v5/order/create", "", core.headers(payload), payload))
+        answer = core.request("POST", "/v5/order/create", "", core.headers(payload), payload)
         assert answer_of[0](answer)["retCode"] == 10001
 
 

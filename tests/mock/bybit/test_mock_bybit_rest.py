@@ -104,12 +104,11 @@ def test_price_limits_are_those_that_are_enforced(core, answer_of):
 
 
 def test_unknown_routes_and_methods(core, answer_of):
-    from exconnect.mock.http import Request
 
     answer = core.get("/v5/nothing")
     assert (answer.status, answer_of[0](answer)["retCode"]) == (404, 10017)
-    assert core.drive(Request("DELETE", "/v5/market/time", "", {})).status == 400
-    assert core.drive(Request("GET", "/v5/market/time", "", {}, "{}")).status == 403
+    assert core.request("DELETE", "/v5/market/time", "", {}).status == 400
+    assert core.request("GET", "/v5/market/time", "", {}, "{}").status == 403
 
 
 def test_realtime_shows_open_orders_and_the_latest_closed_ones(core, answer_of):
