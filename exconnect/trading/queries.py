@@ -114,10 +114,12 @@ class OrderView:
 
     @staticmethod
     def _known(desk: Desk, order: OrderRef, timeout: float) -> tuple[Order, Instrument]:
-        client_order_id, symbol, known = desk.place_of(order, None)
+        client_order_id = client_id_of(order)
+        known = desk.orders.get(client_order_id) or (order if isinstance(order, Order) else None)
         if known is None:
-            raise InvalidArgument(f"order {client_order_id} is not known here", {"argument": "order"})
-        return known, desk.instrument(symbol, timeout)
+            text = f"order {client_order_id} is not known here: client.fetch_order() asks the exchange for it"
+            raise InvalidArgument(text, {"argument": "order", "client_order_id": client_order_id})
+        return known, desk.instrument(known.symbol, timeout)
 
 
 class AccountQueries:

@@ -89,7 +89,7 @@ TABLE = [
     (lambda c: c.iter_trades("BTC/USDT", start="2026-01-01", from_id="7"), InvalidArgument, "start or from_id"),
     (lambda c: c.cancel_order("nobody-knows-me"), InvalidArgument, "give its symbol too"),
     (lambda c: c.amend_order("x", symbol="BTC/USDT"), InvalidArgument, "a new price, a new quantity or both"),
-    (lambda c: c.orders.wait("nobody-knows-me"), InvalidArgument, "not known here"),
+    (lambda c: c.orders.wait("nobody-knows-me"), InvalidArgument, "not known here: client.fetch_order()"),
     (lambda c: c.orders.wait("x", until="soon"), InvalidArgument, "'done' or 'accepted'"),
     (lambda c: c.raw.get("api/v3/time"), InvalidArgument, "path must begin with '/'"),
     (lambda c: c.raw.get("/api/v3/depth", {"limit": 5.0}), InvalidType, 'write limit="5.0"'),

@@ -106,6 +106,7 @@ _HINTS = {
     10005: "does the key have this permission?",
     10010: "is this machine's address on the key's list?",
 }
+_SIGNED = re.compile(r"origin_string\[.*", re.DOTALL)  # what it has signed to compare with our signature
 _SHOWN = 300  # characters of the exchange's words that are kept
 _BAN_SECONDS = 600.0  # a ban of an address lifts by itself; the answer does not say when
 _BUSY_SECONDS = 2.0
@@ -153,8 +154,13 @@ def _meaning(code: int, text: str) -> Meaning:
     return _CODES.get(code, (ExchangeError, FailureKind.SERVER))
 
 
+def _told(text: str) -> str:
+    """The exchange's words, as much of them as is kept, and without the key and the query that it repeats."""
+    return _SIGNED.sub("origin_string[…]", text)[:_SHOWN]
+
+
 def _words(reply: wire.Reply) -> str:
-    text = (reply.ret_msg or "")[:_SHOWN] or f"error {reply.ret_code}"
+    text = _told(reply.ret_msg or "") or f"error {reply.ret_code}"
     hint = _HINTS.get(reply.ret_code)
     return f"{text} ({hint})" if hint else text
 
@@ -212,7 +218,7 @@ def untold() -> Failure:
 def of_item(outcome: wire.Outcome) -> Failure:
     """Why one item of a batch was refused."""
     kind_of_error, kind = _meaning(outcome.code, outcome.msg)
-    text = outcome.msg[:_SHOWN] or f"error {outcome.code}"
+    text = _told(outcome.msg) or f"error {outcome.code}"
     return Failure(kind, kind_of_error(text, {"exchange": "bybit", "code": outcome.code}))
 
 
@@ -232,7 +238,7 @@ def of_login(code: Any, text: str) -> Failure:
         kind_of_error, kind = _RIGHTS if _ABOUT_RIGHTS.search(text) else _KEY
     else:
         kind_of_error, kind = _OPEN
-    return Failure(kind, kind_of_error(text[:_SHOWN], {"exchange": "bybit", "code": code}))
+    return Failure(kind, kind_of_error(_told(text), {"exchange": "bybit", "code": code}))
 
 
 _REASONS: dict[str, type[OrderRejected]] = {

@@ -259,6 +259,16 @@ def test_why_an_order_was_refused(reason, cancel, kind):
     assert (error.symbol, error.client_order_id, error.code) == ("BTC/USDT", "x1", reason or None)
 
 
+def test_the_key_and_the_query_that_the_exchange_repeats_are_left_out(reply):
+    text = 'error sign! origin_string[1767225600000theKeyId5000{"orders":["x"]}]'
+    failure = errors.error(reply(200, refusal(10004, text)))
+    hint = "is the secret or private key the one that belongs to this API key?"
+    assert failure.error.message == f"error sign! origin_string[…] ({hint})"
+    assert "theKeyId" not in repr(failure.error.details)
+    assert errors.of_login(10004, text).error.message == "error sign! origin_string[…]"
+    assert errors.of_item(wire.Outcome(10004, text)).error.message == "error sign! origin_string[…]"
+
+
 def test_items_of_a_batch():
     failure = errors.of_item(wire.Outcome(170213, "Order does not exist."))
     assert (type(failure.error), failure.kind, failure.error.code) == (OrderNotFound, BUSINESS, 170213)
