@@ -32,3 +32,7 @@ class Seen:
 
     def count(self, number: int):
         return self.until(lambda items: len(items) >= number)
+
+    def first(self, ready: Callable[[object], bool], timeout: float = 30.0):
+        """The first item that is `ready`, as soon as there is one."""
+        return next(filter(ready, self.until(lambda items: any(map(ready, items)), timeout)))

@@ -5,11 +5,9 @@ What an exchange does not offer is told by its capabilities, never by its name.
 
 from __future__ import annotations
 
-import threading
 import types
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -30,30 +28,6 @@ def mock(request):
 def client(mock):
     with Client(mock.exchange, environment=mock) as made:
         yield made
-
-
-@dataclass
-class Heard:
-    """A handler that keeps what it is told, and can be waited for."""
-
-    items: list[Any] = field(default_factory=list)
-    news: threading.Condition = field(default_factory=threading.Condition)
-
-    def __call__(self, item: object) -> None:
-        with self.news:
-            self.items.append(item)
-            self.news.notify_all()
-
-    def until(self, ready: Callable[[Any], bool], timeout: float = 30.0) -> Any:
-        """The first item that is `ready`."""
-        with self.news:
-            assert self.news.wait_for(lambda: any(map(ready, self.items)), timeout), self.items[-5:]
-            return next(filter(ready, self.items))
-
-
-@pytest.fixture
-def hear() -> type[Heard]:
-    return Heard
 
 
 def conforms(value: object, hint: Any) -> bool:

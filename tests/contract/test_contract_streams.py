@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from seen import Seen
 
 from exconnect import BookNotReady, BookOutOfSync, InvalidArgument, Side, Source, StreamStatus, TopicRefused
 
@@ -28,7 +29,7 @@ def go_live(stream):
 def reaches_the_truth(mock, stream, books, symbol=BTC):
     """Waits for the ledger's book, then compares every level of every side."""
     truth = mock.ledger.book(symbol)
-    books.until(lambda book: book.symbol == symbol and book.sequence == truth.sequence)
+    books.first(lambda book: book.symbol == symbol and book.sequence == truth.sequence)
     book = stream.book(symbol)
     assert book.is_valid
     assert book.sequence == truth.sequence
@@ -39,8 +40,8 @@ def reaches_the_truth(mock, stream, books, symbol=BTC):
     assert all(each.is_valid for each in books.items)
 
 
-def test_all_kinds_live(client, mock, stream, hear):
-    books, trades, tickers, candles = hear(), hear(), hear(), hear()
+def test_all_kinds_live(client, mock, stream):
+    books, trades, tickers, candles = Seen(), Seen(), Seen(), Seen()
     stream.on_book(books)
     stream.on_trade(trades)
     stream.on_ticker(tickers)
@@ -49,12 +50,12 @@ def test_all_kinds_live(client, mock, stream, hear):
     mock.execute(BTC, "buy", "0.5")
     mock.execute(ETH, "sell", "0.25")
 
-    trade = trades.until(lambda trade: trade.symbol == BTC)
+    trade = trades.first(lambda trade: trade.symbol == BTC)
     assert (trade.exchange, trade.price, trade.quantity, trade.side) == (mock.exchange, D(60006), D("0.5"), Side.BUY)
     assert trade.id == str(mock.ledger.trades(BTC)[-1].id)
-    assert trades.until(lambda trade: trade.symbol == ETH).side is Side.SELL
-    ticker = tickers.until(lambda ticker: ticker.symbol == BTC and ticker.last == D(60006))
-    candle = candles.until(lambda candle: candle.symbol == BTC and candle.volume >= D("0.5"))
+    assert trades.first(lambda trade: trade.symbol == ETH).side is Side.SELL
+    ticker = tickers.first(lambda ticker: ticker.symbol == BTC and ticker.last == D(60006))
+    candle = candles.first(lambda candle: candle.symbol == BTC and candle.volume >= D("0.5"))
     assert candle.interval == "1m"
     assert candle.low <= candle.close <= candle.high
     reaches_the_truth(mock, stream, books)
@@ -67,50 +68,50 @@ def test_all_kinds_live(client, mock, stream, hear):
         assert item.time.tzinfo is not None
 
 
-def test_what_is_not_there_to_be_read(client, stream, hear):
+def test_what_is_not_there_to_be_read(client, stream):
     with pytest.raises(InvalidArgument):
         stream.book(BTC)
-    stream.on_book(hear(), BTC)
+    stream.on_book(Seen(), BTC)
     with pytest.raises(BookNotReady):
         stream.book(BTC)
 
 
-def test_books_of_another_depth(mock, stream, hear):
-    books = hear()
+def test_books_of_another_depth(mock, stream):
+    books = Seen()
     stream.on_book(books, BTC, depth=1)
     go_live(stream)
     assert (len(stream.book(BTC).bids), len(stream.book(BTC).asks)) in {(1, 1), (50, 50)}
-    assert len(books.until(lambda book: book.is_valid).bids) == 1
+    assert len(books.first(lambda book: book.is_valid).bids) == 1
 
 
-def test_a_bad_symbol_costs_the_others_nothing(client, hear):
-    notices, tickers = hear(), hear()
+def test_a_bad_symbol_costs_the_others_nothing(client):
+    notices, tickers = Seen(), Seen()
     with client.stream(BTC, "NOPE/USDT") as stream:
         stream.on_ticker(tickers)
         stream.on_notice(notices)
         go_live(stream)
-        assert notices.until(lambda notice: isinstance(notice, TopicRefused)).symbol == "NOPE/USDT"
-        assert tickers.until(lambda ticker: ticker.symbol == BTC).last == 60000
+        assert notices.first(lambda notice: isinstance(notice, TopicRefused)).symbol == "NOPE/USDT"
+        assert tickers.first(lambda ticker: ticker.symbol == BTC).last == 60000
 
 
-def test_a_lost_connection_comes_back(mock, stream, hear):
-    books, trades, changes = hear(), hear(), hear()
+def test_a_lost_connection_comes_back(mock, stream):
+    books, trades, changes = Seen(), Seen(), Seen()
     stream.on_book(books)
     stream.on_trade(trades)
     stream.on_status(changes)
     go_live(stream)
     assert mock.faults.add("disconnect", on="public").wait(30)
-    changes.until(lambda change: change.status is StreamStatus.DOWN)
+    changes.first(lambda change: change.status is StreamStatus.DOWN)
     assert stream.wait_live(30)
     mock.execute(BTC, "buy", "0.5")
-    trades.until(lambda trade: trade.quantity == D("0.5"))
+    trades.first(lambda trade: trade.quantity == D("0.5"))
     reaches_the_truth(mock, stream, books)
     assert stream.metrics()["reconnects"] >= 1
 
 
 @pytest.mark.parametrize("fault", ["gap", "cross", "malformed"])
-def test_a_disturbed_book_is_out_of_sync_then_right_again(mock, stream, hear, fault):
-    books, notices = hear(), hear()
+def test_a_disturbed_book_is_out_of_sync_then_right_again(mock, stream, fault):
+    books, notices = Seen(), Seen()
     stream.on_book(books)
     stream.on_notice(notices)
     go_live(stream)
@@ -118,7 +119,7 @@ def test_a_disturbed_book_is_out_of_sync_then_right_again(mock, stream, hear, fa
     mock.execute(BTC, "buy", "0.5")
     assert planned.wait(30)
     mock.execute(BTC, "buy", "0.1")
-    notice = notices.until(lambda notice: isinstance(notice, BookOutOfSync))
+    notice = notices.first(lambda notice: isinstance(notice, BookOutOfSync))
     assert (notice.exchange, notice.symbol) == (mock.exchange, BTC)
     assert stream.wait_live(30)
     reaches_the_truth(mock, stream, books)
@@ -126,8 +127,8 @@ def test_a_disturbed_book_is_out_of_sync_then_right_again(mock, stream, hear, fa
     assert stream.metrics()["resyncs"] == 1
 
 
-def test_doubled_messages_do_not_matter(mock, stream, hear):
-    books, trades, notices = hear(), hear(), hear()
+def test_doubled_messages_do_not_matter(mock, stream):
+    books, trades, notices = Seen(), Seen(), Seen()
     stream.on_book(books)
     stream.on_trade(trades)
     stream.on_notice(notices)
@@ -137,7 +138,7 @@ def test_doubled_messages_do_not_matter(mock, stream, hear):
         mock.execute(BTC, "sell", "0.1")
     assert all(fault.wait(30) for fault in faults)
     last = str(mock.ledger.trades(BTC)[-1].id)
-    trades.until(lambda trade: trade.id == last)
+    trades.first(lambda trade: trade.id == last)
     reaches_the_truth(mock, stream, books)
     assert [trade.id for trade in trades.items] == [str(trade.id) for trade in mock.ledger.trades(BTC)[-4:]]
     assert notices.items == []

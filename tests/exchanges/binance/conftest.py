@@ -9,8 +9,6 @@ import pytest
 
 from exconnect.exchanges import load
 from exconnect.exchanges.binance import parse
-from exconnect.model.enums import MarketType
-from exconnect.protocol.call import Response
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -75,11 +73,6 @@ def exchange():
     return load("binance")
 
 
-@pytest.fixture(scope="session")
-def market(exchange):
-    return exchange.markets[MarketType.SPOT]
-
-
 @pytest.fixture
 def listed():
     """A row of `exchangeInfo` with every filter of a symbol, to be changed at will."""
@@ -89,14 +82,3 @@ def listed():
 @pytest.fixture(scope="session")
 def btc():
     return parse.instrument(LISTED)
-
-
-@pytest.fixture
-def reply():
-    """A response with this status, JSON (or bytes) and headers."""
-
-    def make(status, body, **headers):
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
-
-    return make

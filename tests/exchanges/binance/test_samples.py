@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import pytest
+from floats import floats
 
 from exconnect.exchanges.binance import errors, parse, rest
 from exconnect.exchanges.binance.stream import MarketSession
@@ -18,21 +18,6 @@ from exconnect.protocol.call import Response
 from exconnect.protocol.session import BookUpdate, Closing, Topic, Unknown
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def floats(value, path="value"):
-    """Where in a model, its raw message included, there is a float."""
-    if isinstance(value, float):
-        yield path
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from floats(item, f"{path}[{key!r}]")
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from floats(getattr(value, field.name), f"{path}.{field.name}")
-    elif isinstance(value, Iterable) and not isinstance(value, str):
-        for index, item in enumerate(value):
-            yield from floats(item, f"{path}[{index}]")
 
 
 def test_a_float_would_be_seen(btc):

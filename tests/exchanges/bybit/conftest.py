@@ -7,8 +7,6 @@ import json
 import pytest
 
 from exconnect.exchanges.bybit import EXCHANGE, parse
-from exconnect.model.enums import MarketType
-from exconnect.protocol.call import Response
 
 LISTED = {
     "symbolId": 9,
@@ -41,11 +39,6 @@ def exchange():
     return EXCHANGE
 
 
-@pytest.fixture(scope="session")
-def market(exchange):
-    return exchange.markets[MarketType.SPOT]
-
-
 @pytest.fixture
 def listed():
     """A row of `instruments-info`, to be changed at will."""
@@ -55,14 +48,3 @@ def listed():
 @pytest.fixture(scope="session")
 def btc():
     return parse.instrument(LISTED)
-
-
-@pytest.fixture
-def reply():
-    """A response with this status, JSON (or bytes), path and headers."""
-
-    def make(status, body, path="", **headers):
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, path)
-
-    return make
