@@ -540,10 +540,10 @@ def _no_sequence(argument: str, kind: type) -> InvalidType:
 
 def _over_file(given: Settings, said: frozenset[str]) -> Settings:
     """Arguments beat the file that `EXCONNECT_CONFIG` names, which beats environment variables and defaults."""
-    path = os.environ.get(f"{PREFIX}CONFIG")
-    if path is None:
+    path, profile = os.environ.get(f"{PREFIX}CONFIG"), os.environ.get(f"{PREFIX}PROFILE")
+    if not path:  # as everywhere, a variable that is set to nothing is not set
         return given
-    base = Settings.from_file(path, given.exchange, profile=os.environ.get(f"{PREFIX}PROFILE", "default"))
+    base = Settings.from_file(path, given.exchange, profile=profile or "default")
     # None is "not said", except where it is a value of its own.
     arguments = {name: getattr(given, name) for name in said if name == "journal" or getattr(given, name) is not None}
     return replace(base, **arguments)

@@ -490,6 +490,12 @@ class TestClientWithAFile:
         client = Client("binance", environment=None, proxy=None, journal=None)
         assert (client.environment, client.settings.journal) == ("testnet", None)
 
+    def test_a_variable_that_is_set_to_nothing_is_not_set(self, monkeypatch):
+        monkeypatch.setenv("EXCONNECT_PROFILE", "")
+        assert Client("binance").environment == "testnet"
+        monkeypatch.setenv("EXCONNECT_CONFIG", "")
+        assert Client("binance").environment == "live"
+
     def test_what_can_be_given_is_still_to_be_seen(self):
         assert inspect.signature(Client).parameters["timeout"].default == 12.0
 
