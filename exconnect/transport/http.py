@@ -136,7 +136,10 @@ class Http:
             for name, (size, block) in _POOLS.items()
         }
         # Making them opens nothing, so whoever loses a race just drops his.
-        return self._made.setdefault("pools", pools)
+        made = self._made.setdefault("pools", pools)
+        if self._is_closed:  # meanwhile, by somebody who saw nothing to close
+            self.close()
+        return made
 
     def _route(self) -> str | None:
         if self._proxy is None or is_loopback(self._name):

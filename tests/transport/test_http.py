@@ -276,6 +276,20 @@ def test_after_close_nothing_is_sent(serve, http):
     assert len(server.requests) == 1
 
 
+def test_what_is_closed_while_it_opens_sends_nothing(serve, http, monkeypatch):
+    server = serve(reply(OK))
+    one, pool = http(server.url), connections.pool
+
+    def closing(*arguments, **options):
+        one.close()
+        return pool(*arguments, **options)
+
+    monkeypatch.setattr(connections, "pool", closing)
+    with pytest.raises(ClientClosed):
+        send(one)
+    assert server.requests == []
+
+
 # ------------------------------------------------------------ lost
 
 
