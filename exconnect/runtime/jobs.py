@@ -51,7 +51,7 @@ class _Line:
         while (run := self._next()) is not None:
             try:
                 run()
-            except Exception:
+            except BaseException:  # whatever it was, those behind it must not wait for ever
                 log.exception("%s: a job failed", self._name)
 
     def _next(self) -> Callable[[], None] | None:

@@ -38,12 +38,16 @@ def test_each_when_its_time_has_come(jobs):
     assert order == ["now", "soon", "late"]
 
 
-def test_a_job_that_fails_is_logged_and_the_next_one_runs(jobs, caplog):
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+def test_a_job_that_fails_is_logged_and_the_next_one_runs(jobs, caplog, error):
+    def fail():
+        raise error
+
     done = threading.Event()
-    jobs.submit(lambda: 1 / 0)
+    jobs.submit(fail)
     jobs.submit(done.set)
     assert done.wait(30)
-    assert "ZeroDivisionError" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 def test_a_job_may_submit_another(jobs):
@@ -57,6 +61,7 @@ def test_after_close_nothing_runs(jobs):
     jobs.submit(lambda: ran.append(1), delay=5.0)
     jobs.close()
     jobs.submit(lambda: ran.append(2))
+    assert "exconnect.toy.jobs.market" not in [thread.name for thread in threading.enumerate()]
     assert ran == []
     assert "exconnect.toy.jobs.market" not in [thread.name for thread in threading.enumerate()]
     jobs.close()
