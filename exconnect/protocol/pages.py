@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from msgspec import Struct
 
-from exconnect.errors import InvalidArgument
+from exconnect.errors import InvalidArgument, MalformedMessage
 from exconnect.model.values import ms_of
 
 if TYPE_CHECKING:
@@ -73,16 +73,28 @@ def rank(mark: Mark) -> tuple[int, int, str]:
 
 
 def whole(ask: Ask[T], where: Where, mark: Callable[[T], Mark]) -> Page[T]:
-    """A page with all its parts: ascending, each item once."""
-    page = ask(where)
+    """A page with all its parts: ascending, each item once.
+
+    Raises:
+        MalformedMessage: the exchange leads in a circle.
+    """
+    page = _asked(ask, where)
     if page.more is None:
         return page
     found = {mark(item): item for item in page.items}
     while page.more is not None:
-        page = ask(page.more)
+        page = _asked(ask, page.more)
         older = {mark(item): item for item in page.items}
         found = older | {key: item for key, item in found.items() if key not in older}
     return Page([found[key] for key in sorted(found, key=rank)], page.next)
+
+
+def _asked(ask: Ask[T], where: Where) -> Page[T]:
+    """The page there, unless it leads back to itself: that would go on without an end."""
+    page = ask(where)
+    if where in (page.more, page.next):
+        raise MalformedMessage("the exchange leads from a page of a history back to the same page")
+    return page
 
 
 def gather(ask: Ask[T], where: Where, mark: Callable[[T], Mark], limit: int) -> list[T]:

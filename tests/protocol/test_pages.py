@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exconnect.errors import InvalidArgument, TransportError
+from exconnect.errors import InvalidArgument, MalformedMessage, TransportError
 from exconnect.model.enums import OrderStatus, OrderType, Side
 from exconnect.model.market import Candle, Trade
 from exconnect.model.order import Order
@@ -52,6 +52,18 @@ class Numbers:
     def pages(self, limit=None, cursor=None):
         state = begin({"from": 0}, limit, symbol="N") if cursor is None else resume("iter_numbers", cursor)
         return Pages("iter_numbers", state, self.ask, mark)
+
+
+@pytest.mark.parametrize("back", ["next", "more"])
+def test_an_exchange_that_leads_back_to_the_same_page_is_not_followed(back):
+    def ask(where):
+        return Page([1], **{back: {"cursor": "a"}})
+
+    with pytest.raises(MalformedMessage, match="back to the same page"):
+        gather(ask, {"start": 1}, mark, 10)
+    pages = Pages("iter_numbers", begin({"start": 1}, None), lambda _, where: ask(where), mark)
+    with pytest.raises(MalformedMessage):
+        list(islice(pages, 10))
 
 
 def test_every_item_once_and_pages_when_they_are_needed():
