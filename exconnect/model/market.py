@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
-from exconnect.model.values import EXACT, ZERO, Money, plain, positive
+from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class Levels(Sequence[Level]):
 
     __slots__ = ("_cells",)
 
-    def __init__(self, cells: list[Cell]) -> None:
+    def __init__(self, cells: Sequence[Cell]) -> None:
         self._cells = cells
 
     def __len__(self) -> int:
@@ -180,6 +180,10 @@ class Levels(Sequence[Level]):
 
     def __iter__(self) -> Iterator[Level]:
         return (cell.level or _read(cell) for cell in self._cells)
+
+    def priced(self, count: int) -> list[tuple[Decimal, Cell]]:
+        """The best `count` with their prices, for whoever has to rank them before he knows which to read."""
+        return [(_price(cell.price), cell) for cell in self._cells[:count]]
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, (Levels, list, tuple)) else NotImplemented
@@ -206,8 +210,28 @@ _price = lru_cache(maxsize=4_096)(Decimal)  # prices come again, quantities rare
 _level: Any = tuple.__new__  # what Level() does, without its two calls in between
 
 
+class _Late:
+    """Fields of a stream's book that few look at: `late` is what they are made of when they are read."""
+
+    __slots__ = ("_late",)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Asked for a field that is not filled yet, or for what there is not."""
+            if name == "time":
+                time_ms = self._late[0]
+                value = None if time_ms is None else datetime_of(time_ms)
+            elif name == "raw":
+                value = decoded(self._late[1])
+            else:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            object.__setattr__(self, name, value)  # two threads may both do it: the value is the same
+            return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class Book(_Late):
     """Bids and asks at one moment, best first: prices in quote, quantities in base asset.
 
     `sequence` is the exchange's update id. `is_valid`: no update is missing; False only where it was asked for.
@@ -269,7 +293,7 @@ class Book:
         return self.asks if choose(Side, side, "side") is Side.BUY else self.bids
 
 
-class _Draft:
+class _Draft(_Late):
     """A `Book` in the making: the same slots, still to be filled."""
 
     __slots__ = tuple(entry.name for entry in fields(Book))
@@ -279,24 +303,26 @@ _STREAM = Source.STREAM
 
 
 def streamed(
-    exchange: str,
-    symbol: str,
+    names: tuple[str, str],
     sides: tuple[Levels, Levels],
     sequence: int,
+    received_at: datetime | None,
+    late: tuple[int | None, Any],
     *,
     is_valid: bool,
-    time: datetime | None,
-    received_at: datetime | None,
 ) -> Book:
-    """A `Book` of a stream, without what the constructor of a frozen class costs: this is done for every update."""
+    """A `Book` of a stream, without what the constructor of a frozen class costs: this is done for every update.
+
+    `late`: its time in ms, and the message that it is as of.
+    """
     book: Any = _Draft()
-    book.exchange, book.symbol = exchange, symbol
+    book.exchange, book.symbol = names
     book.bids, book.asks = sides
     book.sequence = sequence
     book.is_valid = is_valid
     book.source = _STREAM
-    book.time, book.received_at = time, received_at
-    book.raw = None
+    book.received_at = received_at
+    book._late = late  # noqa: SLF001 - its own
     book.__class__ = Book
     return book  # type: ignore[no-any-return]
 

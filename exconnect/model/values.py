@@ -12,11 +12,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import reduce
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from exconnect.errors import InvalidArgument, InvalidType, MalformedMessage
 
 Money = Decimal | str | int
+TimeMs = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_999)]  # that a datetime can tell
 When = datetime | int | str
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -146,6 +149,19 @@ def number_e(text: str) -> Decimal:
     if _WIRE_EXPONENT.fullmatch(text) is None:
         raise MalformedMessage(f"{text[:_SHOWN]!r} is not a number", {"text": text[:_SHOWN]})
     return Decimal(text) or ZERO
+
+
+JSON = msgspec.json.Decoder(float_hook=number_e)  # without a float in what it makes: fractions are Decimals
+
+
+def decoded(message: Any) -> Any:
+    """What a text of JSON says; what cannot be read, and what is no text, as it is."""
+    if not isinstance(message, str):
+        return message
+    try:
+        return JSON.decode(message)
+    except (msgspec.DecodeError, MalformedMessage, RecursionError):
+        return message
 
 
 def datetime_of(ms: int) -> datetime:

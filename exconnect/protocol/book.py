@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from exconnect.model.market import Book, Cell, Levels, streamed
-from exconnect.model.values import datetime_of
+from exconnect.model.market import Book, Levels, streamed
 from exconnect.protocol.session import BookUpdate
-from exconnect.protocol.side import Side, canonical, cells_of
+from exconnect.protocol.side import Side, cells_of
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
+_NOTHING = BookUpdate("", 0, 0, (), (), None, None)
 _BUFFERED = 20_000  # updates kept while a snapshot is on its way; more means it will never fit
 
 
@@ -78,15 +75,6 @@ class Fault(NamedTuple):
     got: int | None = None
 
 
-def _is_crossed(bid: Cell | None, ask: Cell | None) -> bool:
-    if bid is None or ask is None:
-        return False
-    high, low = bid.price, ask.price
-    if len(high) == len(low) and high.find(".") == low.find("."):
-        return high >= low
-    return canonical(high) >= canonical(low)
-
-
 # Members of an enum are looked up slowly, and these are met with every update.
 _APPLY, _DROP, _RESYNC = Verdict.APPLY, Verdict.DROP, Verdict.RESYNC
 _APPLIED, _LIVE = Change.APPLIED, BookState.LIVE
@@ -103,17 +91,16 @@ class BookBuilder:
         self.state = BookState.SYNCING
         self.fault: Fault | None = None
         self._make = sequencer
-        self._limit = limit
+        self._names = exchange, symbol
         self._sequencer = sequencer()
-        self._bids = Side(is_bids=True, is_whole=limit is not None)
-        self._asks = Side(is_bids=False, is_whole=limit is not None)
+        self._bids = Side(is_bids=True, limit=limit)
+        self._asks = Side(is_bids=False, limit=limit)
         self._pending: list[BookUpdate] | None = [] if self._sequencer.needs_snapshot else None
         self._seen = 0  # the newest id that was seen: a snapshot that does not lead there is old
         self._is_seen_before = False  # on a connection that is lost: this one may count anew
         self._broken_ms: int | None = None  # when it broke: a whole book of the stream from before that came twice
         self._horizon: int | None = None
-        self._time_ms: int | None = None
-        self._received_at: datetime | None = None
+        self._last = _NOTHING  # what came last
 
     @property
     def needs_snapshot(self) -> bool:
@@ -138,42 +125,33 @@ class BookBuilder:
             if self.state is not _LIVE:
                 self._see(update)
                 return Change.BUFFERED
-        return self._follow(update)
-
-    def _see(self, update: BookUpdate) -> None:
-        self._seen = update.last_id if self._is_seen_before else max(self._seen, update.last_id)
-        self._is_seen_before = False
-
-    def _follow(self, update: BookUpdate) -> Change:
-        bids = update.bids if update.is_plain else cells_of(update.bids)
-        asks = update.asks if update.is_plain else cells_of(update.asks)
+        bids, asks = update.bids, update.asks
+        if not update.is_plain:
+            bids, asks = cells_of(bids), cells_of(asks)
         if self._broken_ms is not None and update.is_snapshot and is_later(self._broken_ms, update.time_ms):
             return Change.IGNORED
-        sequencer = self._sequencer
-        last_id = sequencer.last_id
-        verdict = sequencer.judge(update)
+        verdict = self._sequencer.judge(update)
         if verdict is _APPLY:
             self._bids.apply(bids)
             self._asks.apply(asks)
-            if self._limit is not None:
-                self._bids.prune(self._limit)
-                self._asks.prune(self._limit)
         elif verdict is _DROP:
             return Change.IGNORED
         elif verdict is _RESYNC:
-            return self._break(Fault("updates are missing", last_id + 1, update.first_id), update)
+            return self._break(Fault("updates are missing", self._sequencer.last_id + 1, update.first_id), update)
         else:
             self._bids.load(bids)
             self._asks.load(asks)
             self.state = _LIVE
             self._broken_ms = None
-        self._time_ms, self._received_at = update.time_ms, update.received_at
-        return self._checked(update.last_id)
+        self._last = update
+        return self._crossed() if self._bids.meets(self._asks) else _APPLIED
 
-    def _checked(self, last_id: int) -> Change:
-        if _is_crossed(self._bids.best(), self._asks.best()):
-            return self._break(Fault("the book is crossed", got=last_id))
-        return _APPLIED
+    def _see(self, update: BookUpdate) -> None:
+        self._seen = update.last_id if self._is_seen_before else max(self._seen, update.last_id)
+        self._is_seen_before = False
+
+    def _crossed(self) -> Change:
+        return self._break(Fault("the book is crossed", got=self._last.last_id))
 
     def load(self, snapshot: BookUpdate) -> Change:
         """Take a snapshot in, and the updates that came meanwhile. STALE: fetch another one.
@@ -189,15 +167,13 @@ class BookBuilder:
         self._sequencer.anchor(snapshot.last_id)
         self._bids.load(bids)
         self._asks.load(asks)
-        self._time_ms, self._received_at = snapshot.time_ms, snapshot.received_at
+        self._last = snapshot
         self._pending = None
         self.state = BookState.LIVE
-        change = self._checked(snapshot.last_id)
+        change = self._crossed() if self._bids.meets(self._asks) else _APPLIED
         for update in pending:
-            if change is Change.BROKEN:
-                self.receive(update)
-            else:
-                change = self._follow(update)
+            did = self.receive(update)
+            change = change if change is Change.BROKEN else did
         return change if change is Change.BROKEN else Change.APPLIED
 
     def _is_old(self, snapshot_id: int, pending: list[BookUpdate]) -> bool:
@@ -242,7 +218,7 @@ class BookBuilder:
         """`update`: what broke it, which the next snapshot must lead up to."""
         self._seen = max(self._seen, self._sequencer.last_id) if update is None else update.last_id
         if self.state is BookState.LIVE and not self._sequencer.needs_snapshot:
-            self._broken_ms = self._time_ms if update is None else update.time_ms
+            self._broken_ms = self._last.time_ms if update is None else update.time_ms
         self.state = BookState.SYNCING
         self.fault = fault
         self._sequencer = self._make()
@@ -251,13 +227,12 @@ class BookBuilder:
 
     def view(self, depth: int | None = None) -> Book:
         """The book as it is now, `depth` levels a side; `is_valid` says whether it may be believed."""
-        time_ms = self._time_ms
+        last = self._last
         return streamed(
-            self.exchange,
-            self.symbol,
+            self._names,
             (Levels(self._bids.top(depth)), Levels(self._asks.top(depth))),
             self._sequencer.last_id,
+            last.received_at,
+            (last.time_ms, last.raw),
             is_valid=self.state is _LIVE,
-            time=None if time_ms is None else datetime_of(time_ms),
-            received_at=self._received_at,
         )

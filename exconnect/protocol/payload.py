@@ -7,13 +7,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from exconnect.errors import MalformedMessage
-from exconnect.model.values import number_e
+from exconnect.model.values import JSON
 
 S = TypeVar("S")
 
 _SHOWN = 60  # characters of a broken message that an error repeats
-
-_DECODER = msgspec.json.Decoder(float_hook=number_e)
 
 
 class Payloads:
@@ -29,7 +27,7 @@ class Payloads:
             MalformedMessage: no JSON, or a number that is no amount.
         """
         try:
-            return _DECODER.decode(text)
+            return JSON.decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise self.malformed("no JSON", text) from None
 

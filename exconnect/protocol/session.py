@@ -37,7 +37,7 @@ class Topic(NamedTuple):
     depth: int = 0
 
 
-class BookUpdate(NamedTuple):
+class BookUpdate(Struct, frozen=True, gc=False):
     """A change of a book, or all of it. Quantities are absolute, zero removes a level.
 
     `is_plain`: whoever made it has seen that all levels are plain numbers, and made cells of them; otherwise the book
@@ -54,6 +54,7 @@ class BookUpdate(NamedTuple):
     is_snapshot: bool = False
     previous_id: int | None = None
     is_plain: bool = False
+    raw: Any = None  # what the exchange sent, as its text or decoded
 
 
 class Acked(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from msgspec.structs import replace
 from seen import Seen
 from toy import BTC, whole
 
@@ -65,8 +66,8 @@ def test_a_right_book_stays_as_it_is(stream, audited, venue):
     "wrong",
     [
         lambda symbol: whole(symbol, 10, bid="99.5"),
-        lambda symbol: whole(symbol, 10)._replace(asks=[["101", "2"], ["102", "1"]]),
-        lambda symbol: whole(symbol, 10)._replace(bids=[["99", "1"], ["98.5", "1"], ["98", "1"]]),
+        lambda symbol: replace(whole(symbol, 10), asks=[["101", "2"], ["102", "1"]]),
+        lambda symbol: replace(whole(symbol, 10), bids=[["99", "1"], ["98.5", "1"], ["98", "1"]]),
     ],
     ids=["price", "quantity", "a level more"],
 )
@@ -109,7 +110,7 @@ def refuse(symbol):
     [
         refuse,
         lambda symbol: whole(symbol, 10, bid="1e5"),
-        lambda symbol: whole(symbol, 10)._replace(bids=[]),
+        lambda symbol: replace(whole(symbol, 10), bids=[]),
         lambda symbol: whole(symbol, 3),
     ],
     ids=["refused", "no numbers", "empty", "old"],
@@ -120,7 +121,7 @@ def test_an_audit_that_comes_to_nothing_harms_nobody(stream, server, audited, us
     audited(useless)
     server.book(11, bids=[["99.5", "1"]])
     server.book(12, bids=[["99.6", "1"]])
-    audited(lambda symbol: whole(symbol, 12)._replace(bids=[["99.6", "1"], ["99.5", "1"], ["99", "1"], ["98", "1"]]))
+    audited(lambda symbol: replace(whole(symbol, 12), bids=[["99.6", "1"], ["99.5", "1"], ["99", "1"], ["98", "1"]]))
     until(stream, "audits")
     assert stream.metrics()["audit_mismatches"] == 0
     assert notices.items == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -58,6 +60,31 @@ def sides(builder, depth=None):
 
 
 # ---- what it shows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message, raw",
+    [
+        ('{"u":2,"p":1.50}', {"u": 2, "p": D("1.50")}),
+        ('{"p":1e9999}', '{"p":1e9999}'),
+        ("{", "{"),
+        ({"u": 2}, {"u": 2}),
+    ],
+)
+@pytest.mark.parametrize("travel", [copy.copy, lambda book: pickle.loads(pickle.dumps(book)), dataclasses.replace])
+def test_a_view_keeps_the_message_that_it_is_as_of(message, raw, travel):
+    builder = live()
+    builder.receive(update(2, raw=message))
+    book, again = builder.view(), builder.view()
+    builder.receive(update(3))
+    assert travel(book) == again
+    assert book.raw == raw
+    assert book.raw is book.raw
+    assert travel(book).raw == raw
+    assert again.time == book.time == datetime(1970, 1, 1, 0, 0, 0, 2_000, tzinfo=UTC)
+    assert builder.view().raw is None
+    with pytest.raises(AttributeError, match="'Book' object has no attribute 'surprise'"):
+        _ = book.surprise
 
 
 def test_a_view_of_a_live_book():

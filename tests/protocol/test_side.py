@@ -48,18 +48,17 @@ class Naive:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@given(is_whole=st.booleans(), is_bids=st.booleans(), data=st.data())
-def test_it_is_what_a_dict_of_decimals_would_be(form, is_whole, is_bids, data):
+@given(is_limited=st.booleans(), is_bids=st.booleans(), data=st.data())
+def test_it_is_what_a_dict_of_decimals_would_be(form, is_limited, is_bids, data):
     with mock.patch.object(module, "_LEAST", 1):  # so that the index is used up and cut all the time
-        side, naive = Side(is_bids=is_bids, is_whole=is_whole), Naive(is_bids=is_bids)
+        side, naive = Side(is_bids=is_bids, limit=1_000 if is_limited else None), Naive(is_bids=is_bids)
         first = data.draw(levels_of(FORMS[form], SIZES[:5]))
         side.load(cells_of(first))
         naive.follow(first)
         for levels in data.draw(st.lists(levels_of(FORMS[form]), max_size=12)):
             side.apply(cells_of(levels))
             naive.follow(levels)
-            best = side.best()
-            assert ([] if best is None else pairs([best])) == naive.top(1)
+            assert pairs(side.top(1)) == naive.top(1)
             depth = data.draw(st.sampled_from([None, None, 0, 1, 2, 5, 50]))
             if depth is not None:
                 assert pairs(side.top(depth)) == naive.top(depth)
@@ -70,13 +69,32 @@ def test_it_is_what_a_dict_of_decimals_would_be(form, is_whole, is_bids, data):
 @pytest.mark.parametrize("is_bids", [True, False], ids=["bids", "asks"])
 @given(levels=levels_of(LONGER_AND_SHORTER), limit=st.integers(1, 6))
 def test_the_worst_are_dropped(is_bids, levels, limit):
-    side, naive = Side(is_bids=is_bids, is_whole=True), Naive(is_bids=is_bids)
+    side, naive = Side(is_bids=is_bids, limit=limit), Naive(is_bids=is_bids)
     side.load(cells_of([("50.00", "1")]))
     naive.follow([("50.00", "1")])
     side.apply(cells_of(levels))
     naive.follow(levels)
-    side.prune(limit)
     assert pairs(side.top(None)) == naive.top(limit)
+
+
+@given(levels=levels_of(LONGER_AND_SHORTER, SIZES[:5]), limit=st.integers(1, 6))
+def test_no_more_are_taken_than_are_to_be_kept(levels, limit):
+    side, naive = Side(is_bids=False, limit=limit), Naive(is_bids=False)
+    side.load(cells_of(levels))
+    naive.follow(levels)
+    assert pairs(side.top(None)) == naive.top(limit)
+
+
+@given(form=st.sampled_from([*FORMS]), other=st.sampled_from([*FORMS]), data=st.data())
+def test_sides_meet_by_value(form, other, data):
+    sides, naives = [Side(is_bids=True), Side(is_bids=False)], [Naive(is_bids=True), Naive(is_bids=False)]
+    for side, naive, name in zip(sides, naives, (form, other), strict=True):
+        levels = data.draw(levels_of(FORMS[name], SIZES[:5]))
+        side.load(cells_of(levels[:12]))
+        side.apply(cells_of(levels[12:]))
+        naive.follow(levels)
+    (bid,), (ask,) = ([price for price, _ in naive.top(1)] or [None] for naive in naives)
+    assert sides[0].meets(sides[1]) is (None not in (bid, ask) and bid >= ask)
 
 
 @given(st.lists(st.from_regex(r"[0-9]{1,20}(\.[0-9]{1,20})?", fullmatch=True), min_size=2, max_size=6))
@@ -87,12 +105,12 @@ def test_canonical_texts_are_ordered_as_the_values_are(texts):
 
 
 def test_a_price_is_kept_apart_until_the_others_are_used_up():
-    side = Side(is_bids=True, is_whole=False)
+    side = Side(is_bids=True)
     side.load(cells_of([("10.00", "1"), ("10.01", "1")]))
     side.apply(cells_of([("9.99", "2"), ("8.00", "3"), ("9.98", "4"), ("9.98", "0")]))
     assert (len(side), pairs(side.top(2))) == (4, [(D("10.01"), D(1)), (D("10.00"), D(1))])
     side.apply(cells_of([("10.00", "0"), ("10.01", "0")]))
-    assert pairs([side.best()]) == [(D("9.99"), D(2))]
+    assert pairs(side.top(1)) == [(D("9.99"), D(2))]
     assert pairs(side.top(None)) == [(D("9.99"), D(2)), (D("8.00"), D(3))]
 
 
@@ -100,7 +118,7 @@ def test_a_price_is_kept_apart_until_the_others_are_used_up():
 @pytest.mark.parametrize("odd", ["5000.00", "1.00", "300.0"])
 def test_it_is_thin_when_less_than_half_of_what_was_loaded_is_left(is_bids, odd):
     prices = [f"{500 + n if is_bids else 900 - n}.00" for n in range(100)]  # the worst first
-    side = Side(is_bids=is_bids, is_whole=False)
+    side = Side(is_bids=is_bids)
     side.load(cells_of([(price, "1") for price in prices]))
     beyond = [(f"{499 - n if is_bids else 901 + n}.00", "1") for n in range(60)]
     side.apply(cells_of([*beyond, (odd, "0")]))  # nothing is known of what lies beyond
@@ -115,7 +133,7 @@ def test_it_is_thin_when_less_than_half_of_what_was_loaded_is_left(is_bids, odd)
 
 @pytest.mark.parametrize("zero", ["0", "000", "0.0", "0.00000000", "00.00", ".00", "00.", "0" * 41, f"0.{'0' * 39}"])
 def test_zero_by_value_however_it_is_written(zero):
-    side = Side(is_bids=True, is_whole=False)
+    side = Side(is_bids=True)
     side.load(cells_of([("1.00", "1"), ("2.00", "1")]))
     side.apply([Cell("2.00", zero), Cell("3.00", zero)])
     assert pairs(side.top(None)) == [(D(1), D(1))]

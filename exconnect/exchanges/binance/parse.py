@@ -283,13 +283,14 @@ def snapshot(raw: Any, symbol: str) -> BookUpdate:
         time_ms=None,
         received_at=None,
         is_snapshot=True,
+        raw=raw,
     )
 
 
 def depth_event(raw: Any, symbol: str, received_at: datetime) -> BookUpdate:
     """A frame of `<symbol>@depth@100ms`, whatever the form of its levels."""
     event = wire.read(wire.LooseDepthEvent, raw)
-    return BookUpdate(symbol, event.U, event.u, _pairs(event.b), _pairs(event.a), event.E, received_at)
+    return BookUpdate(symbol, event.U, event.u, _pairs(event.b), _pairs(event.a), event.E, received_at, raw=raw)
 
 
 def trade(raw: Any, symbol: str) -> Trade:

@@ -45,7 +45,6 @@ _IDLE_SECONDS = 1.0
 _CANARY_SYMBOL = "btcusdt"
 
 _NOTHING: Sequence[Event] = ()
-_new: Any = tuple.__new__  # what BookUpdate() does, without a call in between
 
 _COMBINED = '{"stream":"'
 _COMBINED_LENGTH = len(_COMBINED)
@@ -185,8 +184,9 @@ class MarketSession:
         event = wire.depth_event(text)
         if event is None or event.s != topic.exchange_symbol or not wire.is_plain(text, event):
             return self._unusual(text, topic, received_at)
-        values = (topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, True)
-        update = _new(BookUpdate, values)
+        update = BookUpdate(
+            topic.symbol, event.U, event.u, event.b, event.a, event.E, received_at, False, None, True, text
+        )
         return (update, *self._tacit(topic)) if self._asked else (update,)
 
     def _book_of(self, text: str) -> Topic | None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from exconnect.model.market import Cell
+from exconnect.model.values import TimeMs
 from exconnect.protocol.payload import Payloads
 
 Amount = Any  # text of a decimal, None when it is not there
@@ -276,7 +277,7 @@ class DepthEvent(Struct, gc=False):
     u: int
     b: list[DepthLevel]
     a: list[DepthLevel]
-    E: int | None = None
+    E: TimeMs | None = None
 
 
 class LooseDepthEvent(Struct):
@@ -287,7 +288,7 @@ class LooseDepthEvent(Struct):
     u: int
     b: list[list[Any]]
     a: list[list[Any]]
-    E: int | None = None
+    E: TimeMs | None = None
 
 
 class DepthFrame(Struct, gc=False):
@@ -407,7 +408,6 @@ _depth_event = msgspec.json.Decoder(DepthEvent)
 _depth_frame = msgspec.json.Decoder(DepthFrame)
 _DIGITS = b"0123456789"
 _ROW = b'[".","."],'
-_BIDS = b'"b":['
 _KNOWN = 500  # levels of frames whose ends are remembered: those of larger ones would fill the memory
 
 
@@ -424,17 +424,17 @@ def is_plain(text: str, event: DepthEvent) -> bool:
 
     Without its digits such an end is the same for every frame of so many levels: one comparison sees to all of them.
     That there are digits beside the points is seen to by the lengths of `_Number`; that the levels at the end are
-    those of the event, by there being no others.
+    those of the event, by there being no other lists.
     """
     bids, asks = len(event.b), len(event.a)
     ends = _known_ends(bids, asks) if bids + asks < _KNOWN else _ends(bids, asks)
     rest = text.encode().translate(None, _DIGITS)
-    return rest[rest.find(_BIDS) :] in ends
+    return rest[rest.find(b"[") :] in ends
 
 
 def _ends(bids: int, asks: int) -> tuple[bytes, bytes]:
-    """A raw frame and one of a combined stream with so many levels end like this."""
-    end = b'"b":[%b],"a":[%b]}' % ((_ROW * bids)[:-1], (_ROW * asks)[:-1])
+    """A raw frame and one of a combined stream with so many levels end like this, from the first bracket on."""
+    end = b'[%b],"a":[%b]}' % ((_ROW * bids)[:-1], (_ROW * asks)[:-1])
     return end, end + b"}"
 
 

@@ -181,7 +181,7 @@ def book(raw: Any, symbol: str) -> Book:
 def snapshot(raw: Any, symbol: str) -> BookUpdate:
     """`orderbook` as an update: the ids are those of the topic with 1000 levels."""
     row = wire.read(wire.Book, raw)
-    return BookUpdate(symbol, row.u, row.u, row.b, row.a, row.ts, None, is_snapshot=True)
+    return BookUpdate(symbol, row.u, row.u, row.b, row.a, row.ts, None, is_snapshot=True, raw=raw)
 
 
 def trade(raw: Any, symbol: str) -> Trade:

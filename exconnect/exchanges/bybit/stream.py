@@ -46,14 +46,13 @@ _IDLE_SECONDS = 1.0
 _CANARY_SYMBOL = "BTCUSDT"
 
 _NOTHING: Sequence[Event] = ()
-_new: Any = tuple.__new__  # what BookUpdate() does, without a call in between
 
 _BOOK = '{"topic":"orderbook.'
 _TOPIC_START = len('{"topic":"')
 _TOPIC_END = 80  # characters within which a frame in its usual form has named its topic
 _SUBSCRIBE, _UNSUBSCRIBE = "subscribe", "unsubscribe"
 _ALREADY = "already subscribed"
-_WHOLE, _CHANGE = "snapshot", "delta"
+_WHOLE = "snapshot"
 
 
 def topic_name(topic: Topic) -> str:
@@ -153,7 +152,7 @@ class MarketSession:
         self._refused: set[str] = set()
         self._asking = _Asking(now)
         self._again: deque[tuple[str, ...]] = deque()  # what is left of refused chunks
-        self._orders: dict[str, tuple[int, int]] = {}  # by book topic: last id and cross sequence
+        self._orders: dict[str, wire.BookChange] = {}  # by book topic: the last that had a cross sequence
         self._sung: int | None = None  # the canary's last id
         self._sung_at = self._steady_since = now
         self._sings = False
@@ -264,20 +263,20 @@ class MarketSession:
         try:
             frame = wire.book_frame(text)
             data, is_whole = frame.data, frame.type == _WHOLE
-            if not is_whole and frame.type != _CHANGE:
-                raise wire.malformed(f"neither {_WHOLE} nor {_CHANGE}", text)
             if name == self._canary:
                 self._listen(data.u)
             if topic is None:
                 return _NOTHING
-            self._check_order(name, data, text, is_whole=is_whole)
+            if not self._is_in_order(name, data) and not is_whole:
+                raise wire.malformed("the cross sequence went back", text)
         except MalformedMessage as error:
             raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol, topic="book") from None
-        time_ms = frame.ts if frame.cts is None else frame.cts
         is_plain = wire.is_plain(text)
         bids, asks = (data.b, data.a) if is_plain else (wire.pairs(data.b), wire.pairs(data.a))
-        update = (topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain)
-        made = _new(BookUpdate, update)
+        time_ms = frame.ts if frame.cts is None else frame.cts
+        made = BookUpdate(
+            topic.symbol, data.u, data.u, bids, asks, time_ms, received_at, is_whole, None, is_plain, text
+        )
         return (made, *self._tacit(name)) if self._asking.open else (made,)
 
     def _listen(self, song: int) -> None:
@@ -293,15 +292,12 @@ class MarketSession:
         asked = self._asking.agreed(name, self._heard)
         return _NOTHING if asked is None else self._confirmed(asked.op, asked.names)
 
-    def _check_order(self, name: str, data: wire.BookChange, text: str, *, is_whole: bool) -> None:
+    def _is_in_order(self, name: str, data: wire.BookChange) -> bool:
         """A newer update whose cross sequence is older than that of the one before it makes no sense."""
-        seq = data.seq
-        if seq is None:
-            return
-        last_id, last_seq = self._orders.get(name, (0, 0))
-        self._orders[name] = data.u, seq
-        if not is_whole and data.u > last_id > 1 and seq < last_seq:
-            raise wire.malformed("the cross sequence went back", text)
+        if data.seq is None:
+            return True
+        last, self._orders[name] = self._orders.get(name, data), data
+        return last.seq is None or data.seq >= last.seq or not data.u > last.u > 1
 
     # ---- answers ----------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ decoded JSON that becomes `.raw`, `read` the same as one of the structs below.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from exconnect.model.market import Cell
+from exconnect.model.values import TimeMs
 from exconnect.protocol.payload import Payloads
 
 Amount = Any  # text of a decimal; "" or None when there is none
@@ -141,7 +142,7 @@ class Book(Struct):
     a: list[Pair]
     u: int
     seq: int | None = None
-    ts: int | None = None
+    ts: TimeMs | None = None
 
 
 class Coin(Struct, rename="camel"):
@@ -269,17 +270,18 @@ class BookChange(Struct, gc=False):
 class BookFrame(Struct, gc=False):
     """A message of `orderbook.<depth>.<symbol>`; `cts` is the matching engine's clock."""
 
-    type: str
+    type: Literal["snapshot", "delta"]
     data: BookChange
-    ts: int | None = None
-    cts: int | None = None
+    ts: TimeMs | None = None
+    cts: TimeMs | None = None
 
 
 _book_frame = msgspec.json.Decoder(BookFrame)
 _NUMBER = r'"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+"'
-_ROWS = rf"\[(?:\[{_NUMBER},{_NUMBER}\],?+)*+\]"  # possessive: nothing is tried twice
-_BIDS = '"b":['
-_LEVELS = re.compile(f'"b":{_ROWS},"a":{_ROWS}')
+_ROWS = rf"\[(?:\[{_NUMBER},{_NUMBER}\],?+)*+\]"
+_NO_LIST = r"[^\[]*+"
+# Possessive: nothing is tried twice.
+_LEVELS = re.compile(f'{_NO_LIST}(?<="b":){_ROWS},"a":{_ROWS}{_NO_LIST}')
 
 
 def book_frame(text: str) -> BookFrame:
@@ -295,10 +297,8 @@ def book_frame(text: str) -> BookFrame:
 
 
 def is_plain(text: str) -> bool:
-    """Whether all levels of a book message in its usual form are plain numbers, seen in one pass over its text."""
-    found = _LEVELS.search(text)
-    # Those that were found must be the only ones.
-    return found is not None and text.find(_BIDS) == found.start() and text.find(_BIDS, found.end()) < 0
+    """Whether all levels of a book message in its usual form are plain numbers: there are no other lists in it."""
+    return _LEVELS.fullmatch(text) is not None
 
 
 def pairs(cells: list[Cell]) -> list[Pair]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from exconnect.exchanges.binance import parse
 from exconnect.exchanges.binance.book import SpotSequencer
@@ -210,9 +211,9 @@ def test_which_update_follows(first, last, verdict, anchor):
 def test_what_is_old_by_its_id_and_new_by_its_time(last, time_ms, verdict):
     sequencer = SpotSequencer()
     sequencer.anchor(100)
-    assert sequencer.judge(update(99, 99)._replace(time_ms=99)) is Verdict.DROP  # a snapshot has no time
-    assert sequencer.judge(update(101, 105)._replace(time_ms=50)) is Verdict.APPLY
-    assert sequencer.judge(update(last, last)._replace(time_ms=time_ms)) is verdict
+    assert sequencer.judge(replace(update(99, 99), time_ms=99)) is Verdict.DROP  # a snapshot has no time
+    assert sequencer.judge(replace(update(101, 105), time_ms=50)) is Verdict.APPLY
+    assert sequencer.judge(replace(update(last, last), time_ms=time_ms)) is verdict
 
 
 def test_the_snapshot_must_not_be_older_than_the_first_update():

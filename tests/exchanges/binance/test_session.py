@@ -440,6 +440,14 @@ def test_a_book_update(talk, shape, compact):
     assert (update.symbol, update.first_id, update.last_id) == ("BTC/USDT", 157, 160)
     assert (update.time_ms, update.received_at) == (1700000000100, AT)
     assert not update.is_snapshot
+    raw = json.loads(update.raw) if update.is_plain else update.raw
+    assert raw.get("data", raw) == DEPTH
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_book_update_at_no_time(talk, shape):
+    with pytest.raises(MalformedMessage):
+        talk(BOOK).hear(shape(DEPTH | {"E": 10**18}, "btcusdt@depth@100ms"))
 
 
 def test_an_update_belongs_to_the_symbol_in_it(talk):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from exconnect.exchanges.bybit.book import SpotSequencer
 from exconnect.exchanges.bybit.stream import MarketSession
@@ -56,8 +57,8 @@ def test_what_follows(number, whole, verdict):
 )
 def test_ids_and_times_together(number, whole, time_ms, verdict):
     sequencer = SpotSequencer()
-    sequencer.judge(update(10, whole=True)._replace(time_ms=50))
-    assert sequencer.judge(update(number, whole=whole)._replace(time_ms=time_ms)) is verdict
+    sequencer.judge(replace(update(10, whole=True), time_ms=50))
+    assert sequencer.judge(replace(update(number, whole=whole), time_ms=time_ms)) is verdict
 
 
 def test_nothing_follows_before_a_whole_book():

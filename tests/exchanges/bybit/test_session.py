@@ -334,6 +334,7 @@ def test_a_book_update(talk):
     assert update.bids == [Cell("24999.9", "0")]
     assert update.asks == [Cell("25000.1", "0.50"), Cell("25001", "3")]
     assert (update.time_ms, update.received_at, update.is_snapshot, update.is_plain) == (4, AT, False, True)
+    assert json.loads(update.raw) == frame()
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -366,6 +367,7 @@ def test_a_book_message_that_makes_no_sense(talk):
     for broken in (
         '{"topic":"orderbook.50.BTCUSDT","ts":1,',
         '{"topic":"orderbook.50.BTCUSDT","type":"delta","data":{}}',
+        frame() | {"cts": 10**18},  # no time
         frame(kind="something new"),  # whether it is the whole book cannot be told
     ):
         with pytest.raises(MalformedMessage) as caught:
