@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property, partial
-from itertools import islice
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
@@ -58,15 +57,22 @@ class ConsolidatedView:
     _books: tuple[Book, ...] = field(repr=False, default=())
     _fees: Mapping[str, Decimal] = field(repr=False, default_factory=dict)
 
-    @cached_property
+    _sides: tuple[_Merged, _Merged] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        bids = _Merged([(book.exchange, book.bids) for book in self._books], highest_first=True)
+        asks = _Merged([(book.exchange, book.asks) for book in self._books], highest_first=False)
+        object.__setattr__(self, "_sides", (bids, asks))
+
+    @property
     def bids(self) -> Sequence[ConsolidatedLevel]:
         """All of them, best (highest) first."""
-        return _Merged([(book.exchange, book.bids) for book in self._books], highest_first=True)
+        return self._sides[0]
 
-    @cached_property
+    @property
     def asks(self) -> Sequence[ConsolidatedLevel]:
         """All of them, best (lowest) first."""
-        return _Merged([(book.exchange, book.asks) for book in self._books], highest_first=False)
+        return self._sides[1]
 
     @property
     def best_bid(self) -> ConsolidatedLevel | None:
@@ -130,10 +136,11 @@ class _Merged(Sequence[ConsolidatedLevel]):
 
     __slots__ = ("_highest_first", "_known", "_sides")
 
-    def __init__(self, sides: list[tuple[str, Sequence[Level]]], *, highest_first: bool) -> None:
+    def __init__(self, sides: list[tuple[str, Any]], *, highest_first: bool) -> None:
+        # A stream's books have `Levels` for sides.
         self._sides = sides
         self._highest_first = highest_first
-        self._known: tuple[ConsolidatedLevel, ...] = ()
+        self._known: tuple[int, tuple[ConsolidatedLevel, ...]] = 0, ()
 
     def __len__(self) -> int:
         return sum(len(side) for _, side in self._sides)
@@ -150,28 +157,23 @@ class _Merged(Sequence[ConsolidatedLevel]):
 
     def _best(self, count: int) -> tuple[ConsolidatedLevel, ...]:
         """At least the best `count` of all, if there are so many."""
-        known = self._known
-        if len(known) < min(count, len(self)):
+        reach, known = self._known
+        if reach < count:
             # Two threads may do this at once: what each has found is right.
-            self._known = known = tuple(islice(self._merge(), count))
+            known = self._merge(count)
+            self._known = count, known
         return known
 
-    def _merge(self) -> Iterator[ConsolidatedLevel]:
-        """Of no side is more read than is needed: levels become Decimals by being read."""
-        choose = max if self._highest_first else min
-        heads: list[Any] = []  # of each side the next level: its price, the level, where it rests, and what follows
-        for name, side in self._sides:
-            following = iter(side)
-            heads.extend([level.price, level, name, following] for level in islice(following, 1))
-        while heads:
-            head = choose(heads, key=_price)
-            _, level, name, following = head
-            yield _new(ConsolidatedLevel, (*level, name))
-            for level in following:
-                head[0], head[1] = level[0], level
-                break
-            else:
-                heads = [other for other in heads if other is not head]
+    def _merge(self, count: int) -> tuple[ConsolidatedLevel, ...]:
+        """The best `count`, of equal ones as by name. To rank them takes their prices; only those are read."""
+        ranked = [(price, cell, name) for name, side in self._sides for price, cell in side.priced(count)]
+        ranked.sort(key=_price, reverse=self._highest_first)
+        return tuple(
+            [
+                _new(ConsolidatedLevel, (price, Decimal(cell.quantity), exchange))
+                for price, cell, exchange in ranked[:count]
+            ]
+        )
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == tuple(other) if isinstance(other, (_Merged, list, tuple)) else NotImplemented
@@ -228,7 +230,7 @@ class ConsolidatedBook:
         if isinstance(max_age, bool) or not isinstance(max_age, (int, float)) or not max_age > 0:
             raise InvalidArgument("max_age must be seconds, above 0", {"argument": "max_age"})
         self.symbol = symbol
-        self._streams = streams
+        self._streams = sorted(streams, key=lambda stream: stream.exchange)
         self._depth = depth
         self._fees = {exchange: decimal_of(fee, f"fees[{exchange!r}]") for exchange, fee in (fees or {}).items()}
         self._max_age = max_age
@@ -264,9 +266,7 @@ class ConsolidatedBook:
                 missing[stream.exchange] = f"no data for {age:.1f} s"
             else:
                 books[stream.exchange] = book
-        names = tuple(sorted(books))
-        chosen = tuple(books[name] for name in names)
-        return ConsolidatedView(self.symbol, self._env.wall(), names, missing, chosen, self._fees)
+        return ConsolidatedView(self.symbol, self._env.wall(), tuple(books), missing, tuple(books.values()), self._fees)
 
     # ------------------------------------------------------------ changes
 
