@@ -70,6 +70,7 @@ class JournalFile:
         self._synchronous = _SYNCHRONOUS[durability]
         self._local = threading.local()
         self._epochs: dict[int, int] = {}  # by process id
+        self._opening: dict[int, threading.Lock] = {}  # the same: what a fork copies while it is held stays held
 
     def epoch(self, db: sqlite3.Connection) -> int:
         """This process's, drawn at its first use."""
@@ -103,7 +104,9 @@ class JournalFile:
         """
         own: _Own | None = getattr(self._local, "own", None)
         if own is None or own.pid != os.getpid():
-            own = self._local.own = _Own(self._opened())
+            # One after another: threads that begin a journal together would keep each other from it for too long.
+            with self._opening.setdefault(os.getpid(), self._env.lock()):
+                own = self._local.own = _Own(self._opened())
         return own.db
 
     def _opened(self) -> sqlite3.Connection:

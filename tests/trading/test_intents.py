@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import sqlite3
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import Fill, Order, PlaceOrder
 from exconnect.trading.intents import Intents
 from exconnect.trading.journal import Journal, _digest, _packed
+from exconnect.trading.journal_file import JournalFile
 
 NOW, LATER = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
 WISH = PlaceOrder("BTC/USDT", "buy", "0.1", price="60000")
@@ -372,6 +374,33 @@ def many_open_at_once(path):
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, range(16)))
+
+
+def test_threads_do_not_keep_each_other_from_opening_it(tmp_path, monkeypatch):
+    within, most = [], []
+    opened = JournalFile._opened
+
+    def watched(self):
+        within.append(self)
+        most.append(len(within))
+        try:
+            return opened(self)
+        finally:
+            within.pop()
+
+    monkeypatch.setattr(JournalFile, "_opened", watched)
+    journal, begin = Journal(tmp_path / "j", Environment()), threading.Barrier(16)
+
+    def use():
+        begin.wait()
+        journal.next_epoch()
+
+    threads = [threading.Thread(target=use) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 16
 
 
 def test_many_threads_and_processes_may_begin_a_journal_at_once(tmp_path):
