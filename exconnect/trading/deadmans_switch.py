@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from exconnect.errors import ExconnectError, InvalidArgument
+from exconnect.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("exconnect.orders")
 
 _AGAIN_S = 2.0  # a cancel that failed is tried again
+_NEVER = float("inf")
 
 
 class DeadMansSwitch:
     """Cancels all orders unless `touch()` is called within `after` seconds; `close()` disarms it.
 
-    It lives in this process: it covers a script that hangs or forgets, not a process that is killed or a
-    machine that loses its network. `is_native` says whether the exchange itself holds the timer.
+    Once it has canceled (`fired`), the next `touch()` arms it again. It lives in this process: it covers a script that
+    hangs or forgets, not a process that is killed or a machine that loses its network. `is_native` says whether the
+    exchange itself holds the timer.
+
+    Raises:
+        InvalidArgument: `after` is no number of seconds above 0.
     """
 
     def __init__(self, after: float, *, env: Environment, jobs: Jobs, cancel_all: Callable[[], object]) -> None:
@@ -32,7 +37,7 @@ class DeadMansSwitch:
         self._jobs = jobs
         self._cancel_all = cancel_all
         self._due = env.now() + self._after
-        self._armed = True
+        self._is_closed = False
         self.fired = False
         jobs.submit(self._look, delay=self._after)
 
@@ -47,24 +52,28 @@ class DeadMansSwitch:
 
     def close(self) -> None:
         """Disarm; nothing is canceled."""
-        self._armed = False
+        self._is_closed = True
 
     def _look(self) -> None:
-        if not self._armed:
+        if self._is_closed:
             return
         left = self._due - self._env.now()
-        if left > 0:
-            self._jobs.submit(self._look, delay=left)
-            return
+        if left <= 0:
+            left = self._fire()
+        self._jobs.submit(self._look, delay=min(left, self._after))  # it may be touched meanwhile
+
+    def _fire(self) -> float:
+        """Cancel, and say in how many seconds to look again."""
         self.fired = True
+        self._due = _NEVER
         logger.warning("no sign of life for %s s: canceling all orders", self._after)
         try:
             self._cancel_all()
-        except ExconnectError as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the orders open either
             logger.warning("canceling all orders failed, trying again: %s", error)
-            self._jobs.submit(self._look, delay=_AGAIN_S)
-        else:
-            self._armed = False
+            if self._due == _NEVER:
+                self._due = self._env.now() + _AGAIN_S
+        return self._due - self._env.now()
 
     def __enter__(self) -> Self:
         return self
