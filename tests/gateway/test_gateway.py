@@ -131,11 +131,11 @@ def test_costs_more_than_ever_possible(gateway, server, market):
 def test_no_budget_before_the_deadline_is_told_at_once(gateway, server, env, market):
     gateway.execute(replace(market, costs=(Cost("weight", 55),)), 12.0)
     left = 60 - env.wall_ms() / 1000 % 60
-    started = env.now()
+    began = env.ahead
     with pytest.raises(WouldExceedLimit, match="frees up in") as caught:
         gateway.execute(market, left - 1)
-    assert env.now() - started < 1
-    assert caught.value.retry_after == pytest.approx(left, abs=0.5)
+    assert env.ahead - began < 1  # it has not waited
+    assert caught.value.retry_after == pytest.approx(left, abs=5)
     assert len(server.seen("/market")) == 1
 
 
@@ -144,7 +144,7 @@ def test_budget_is_waited_for_and_the_wait_is_counted(gateway, parts, server, en
     left = 60 - env.wall_ms() / 1000 % 60
     gateway.execute(market, 65.0)
     assert len(server.seen("/market")) == 2
-    assert parts.metrics.snapshot()["waited_s"] == pytest.approx(left, abs=0.5)
+    assert parts.metrics.snapshot()["waited_s"] == pytest.approx(left, abs=5)
 
 
 def test_headers_are_believed(gateway, parts, server, market):
@@ -193,7 +193,7 @@ def test_who_waits_is_woken_when_budget_comes_back(make, parts, server, market):
 def test_a_limit_is_heeded_by_all_threads(gateway, parts, server, env, market):
     server.tell("/market", (429, {"code": -2}, {"Retry-After": "5"}))
     with pytest.raises(Exception, match="words"):
-        gateway.execute(market, 1.0)
+        gateway.execute(market, 4.0)
     now = env.now()
     opens = now + parts.limiter.reserve(market.costs, Lane.CANCEL, "", now, env.wall_ms())
     left = []
