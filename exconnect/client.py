@@ -422,7 +422,11 @@ class Client(AccountData):
     def place_orders(
         self, orders: Sequence[PlaceOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
-        """One result per order, in the order given; an order's failure is its result."""
+        """One result per order, in the order given; an order's failure is its result.
+
+        Raises:
+            InvalidType: not a sequence of `PlaceOrder`; nothing was sent.
+        """
         items, left = _all_of(orders, PlaceOrder, "orders"), self._timeout(timeout)
         return self._trading().commands.batches.place(items, self._check, left)
 
@@ -430,7 +434,11 @@ class Client(AccountData):
     def amend_orders(
         self, orders: Sequence[AmendOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
-        """As `place_orders`, for amends."""
+        """As `place_orders`, for amends.
+
+        Raises:
+            InvalidType: not a sequence of `AmendOrder`; nothing was sent.
+        """
         items, left = _all_of(orders, AmendOrder, "orders"), self._timeout(timeout)
         return self._trading().commands.batches.amend(items, left)
 
@@ -438,7 +446,11 @@ class Client(AccountData):
     def cancel_orders(
         self, orders: Sequence[OrderRef | CancelOrder], *, timeout: float | None = None
     ) -> list[Order | ExconnectError]:
-        """As `place_orders`, for cancels."""
+        """As `place_orders`, for cancels; also on a `read_only` client and while trading is halted.
+
+        Raises:
+            InvalidType: not a sequence of orders, their client order ids or `CancelOrder`; nothing was sent.
+        """
         if isinstance(orders, str) or not isinstance(orders, Iterable):
             raise InvalidType("orders must be a sequence of orders or their ids: [order]", {"argument": "orders"})
         items = [item if isinstance(item, CancelOrder) else CancelOrder(item) for item in orders]
@@ -449,6 +461,9 @@ class Client(AccountData):
         """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too.
 
         Open orders of this account that no journal here knows are logged as a warning, each once.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
         """
         venue = self._private()
         return venue.commands.recovery.recover(self._timeout(timeout))
@@ -459,15 +474,26 @@ class Client(AccountData):
         """From now on places and amends raise `TradingHalted`; cancels go on.
 
         In every process that shares the journal, also after a restart; without a journal in this process alone.
+
+        Raises:
+            JournalUnavailable: it cannot be written, so that other processes do not hear of it.
         """
         self._open().account.intents.halt(reason)
 
     def resume(self) -> None:
-        """End `halt()`."""
+        """End `halt()`.
+
+        Raises:
+            JournalUnavailable: it cannot be written; the halt goes on.
+        """
         self._open().account.intents.resume()
 
     def cancel_if_silent(self, after: float) -> DeadMansSwitch:
-        """Cancel all orders unless `touch()` is called within `after` seconds."""
+        """Cancel all orders unless `touch()` of the result is called within `after` seconds, again and again.
+
+        Raises:
+            InvalidArgument: `after` is no number of seconds above 0.
+        """
         venue = self._private()
         cancel_all = partial(venue.commands.sweep.cancel_all, None, 30.0)
         return DeadMansSwitch(after, env=venue.env, jobs=venue.jobs("orders"), cancel_all=cancel_all)
@@ -497,7 +523,14 @@ class Client(AccountData):
         return venue.call(call, self._timeout(timeout))
 
     def stream(self, *symbols: str, name: str | None = None) -> Stream:
-        """A stream of this exchange for these symbols; nothing is opened before its `start()`."""
+        """A stream of this exchange for these symbols; nothing is opened before its `start()`.
+
+        Under `name` (None: the exchange's) the journal keeps which fills its `on_fill` handlers have had.
+
+        Raises:
+            InvalidType: a symbol is no text.
+            InvalidArgument: a symbol is empty.
+        """
         symbols_of(symbols)
         check = None if self._exchange.private is None else self._plan.need_credentials
         stream = Stream(self._open, self.exchange, symbols, name, check, self._intervals)

@@ -31,8 +31,11 @@ class Send(Protocol):
 class RawCalls:
     """Any endpoint: signed, budgeted, errors mapped; the answer is decoded JSON with fractions as `Decimal`.
 
-    `params` are text, int, bool or Decimal; `cost` is the weight that the exchange's page names. Only `get` is ever
-    repeated; the others obey `halt()` and `read_only`.
+    `params` are text, int, bool or Decimal; `cost` is the weight that the exchange's page names; `timeout` is seconds
+    in all. Only `get` is ever repeated; the others obey `halt()` and `read_only`.
+
+    Every method raises `InvalidArgument` or `InvalidType` for a path or parameter that cannot be sent, and what the
+    client's methods raise: `ExchangeError` and its kin, `TransportError`, `OutcomeUnknown` for what changes something.
     """
 
     def __init__(self, send: Send) -> None:
