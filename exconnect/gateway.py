@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -480,9 +481,11 @@ class Gateway:
             TransportError: it is not known and cannot be asked, or is too uncertain for an order.
         """
         call, clock = trip.call, self._clock
-        within = MAX_AGE_S if call.lane <= Lane.PLACE else FRESH_S
-        if not clock.is_fresh(self._env.now(), within):
-            self._sync(trip.deadline, 1 if clock.is_fresh(self._env.now(), MAX_AGE_S) else BURST, within)
+        if not clock.is_fresh(self._env.now(), MAX_AGE_S):
+            self._sync(trip.deadline, BURST, MAX_AGE_S)
+        elif call.lane > Lane.PLACE and not clock.is_fresh(self._env.now(), FRESH_S):
+            with suppress(TransportError, WouldExceedLimit):  # what is known will do
+                self._sync(trip.deadline, 1, FRESH_S)
         error = clock.error_ms or 0.0
         if call.lane is Lane.PLACE and error > self._window(call) / 2:
             raise TransportError(f"{call.operation} was not sent: the exchange's clock is only known to {error:.0f} ms")
@@ -506,7 +509,7 @@ class Gateway:
 
     def _take(self, deadline: float, samples: int) -> None:
         good, failure = 0, TransportError("not sent: no time left to sync the clock")
-        for _ in range(samples + 2):
+        for _ in range(samples + 2 if samples > 1 else 1):
             if good == samples or self._env.now() >= deadline:
                 break
             try:

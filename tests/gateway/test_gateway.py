@@ -377,6 +377,18 @@ def test_a_clock_that_cannot_be_asked_sends_nothing(gateway, server, place):
         gateway.sync_clock(5.0)
 
 
+def test_a_read_goes_on_with_the_clock_as_it_is_known(gateway, server, env, query):
+    gateway.execute(query, 12.0)
+    env.ahead += 61
+    asked = len(server.seen("/time"))
+    server.tell("/time", *[DOWN] * 20)
+    assert gateway.execute(query, 12.0)
+    assert len(server.seen("/time")) == asked + 1
+    env.ahead += 600
+    with pytest.raises(TransportError, match="does not tell the time"):
+        gateway.execute(query, 12.0)
+
+
 def test_some_samples_may_fail(gateway, server, place):
     server.tell("/time", "reset", DOWN)
     assert gateway.execute(place, 12.0)
