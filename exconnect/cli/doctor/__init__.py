@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 
 from exconnect.cli.doctor import exchange, journal, machine, network
@@ -23,15 +24,13 @@ _PATIENCE_S = 5.0  # for one look; what takes longer is as good as not there
 
 def run(given: argparse.Namespace, output: Output) -> int:
     """Look at everything, in the order in which things depend on each other."""
-    with connected(given) as client:
-        # A plan of its own: what a client has looked up is its own business.
-        venue = Venue(plan(client.settings))
+    # A plan of its own: what a client has looked up is its own business.
+    with connected(given) as client, closing(Venue(plan(client.settings))) as venue:
         timeout = min(client.settings.timeout, _PATIENCE_S)
         checks = []
         for check in _checks(client, venue, timeout):
             checks.append(check)
             _show(check, output)
-        venue.close()
     is_well = all(check.ok for check in checks)
     _conclude(checks, output)
     output.result({"ok": is_well, "checks": [_as_data(check) for check in checks]})
