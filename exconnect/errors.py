@@ -256,15 +256,18 @@ class ExchangeError(ExconnectError):
     outcome = Outcome.REJECTED
 
     def __str__(self) -> str:
-        is_theirs = self.code is not None or self.http_status is not None
-        if self.exchange is None or not is_theirs:
-            return self.message  # of our own making
+        if self.exchange is None or (self.operation is None and self.code is None) or self._is_ours():
+            return self.message
         needed = self.details.get("asset")
         about = [self.symbol, self.client_order_id and f"order {self.client_order_id}", needed and f"needs {needed}"]
         named = ", ".join(part for part in about if part)
         code = "" if self.code is None else f" [{self.code}]"
         what = "" if self.operation is None else f" refused {self.operation}"
         return f"{self.exchange}{what}{f' ({named})' if named else ''}: {self.message}{code}"
+
+    def _is_ours(self) -> bool:
+        """Whether it was concluded here, and no answer of the exchange says so."""
+        return False
 
 
 class AuthenticationError(ExchangeError):
@@ -316,9 +319,15 @@ class DuplicateOrder(OrderRejected):
 class OrderNotFound(OrderRejected):
     """The exchange has no such order, or none that is open."""
 
+    def _is_ours(self) -> bool:
+        return self.code is None and self.http_status is None
+
 
 class AmendRefused(OrderRejected):
     """The order was left as it is."""
+
+    def _is_ours(self) -> bool:
+        return self.code is None and self.http_status is None
 
 
 class MalformedMessage(ExconnectError):

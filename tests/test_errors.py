@@ -99,8 +99,7 @@ def same(one: ExconnectError, other: ExconnectError) -> bool:
         ({}, "No."),
         ({"exchange": "toy"}, "No."),
         ({"exchange": "toy", "code": -1}, "toy: No. [-1]"),
-        ({"exchange": "toy", "operation": "amend_order"}, "No."),  # refused here, or nothing was found
-        ({"exchange": "toy", "operation": "fetch_fees", "http_status": 403}, "toy refused fetch_fees: No."),
+        ({"exchange": "toy", "operation": "fetch_fees"}, "toy refused fetch_fees: No."),
         (
             {"exchange": "toy", "operation": "place_order", "symbol": "A/B", "client_order_id": "x", "code": 7},
             "toy refused place_order (A/B, order x): No. [7]",
@@ -110,6 +109,14 @@ def same(one: ExconnectError, other: ExconnectError) -> bool:
 def test_a_refusal_as_text_says_who_refused_what(details, text):
     error = errors.OrderRejected("No.", details)
     assert (str(error), error.message) == (text, "No.")
+
+
+@pytest.mark.parametrize("kind", [errors.AmendRefused, errors.OrderNotFound])
+def test_what_was_concluded_here_is_not_called_the_exchanges_refusal(kind):
+    details = {"exchange": "toy", "operation": "amend_order", "symbol": "A/B"}
+    assert str(kind("No.", details)) == "No."
+    assert str(kind("No.", details | {"code": 7})) == "toy refused amend_order (A/B): No. [7]"
+    assert str(kind("No.", details | {"http_status": 400})) == "toy refused amend_order (A/B): No."
 
 
 def test_the_table_is_the_tree():

@@ -44,6 +44,11 @@ log = logging.getLogger("exconnect.stream")
 
 _TICK_S = 1.0  # how often a connection on which nothing happens is looked at
 _SILENCE_S = 60.0
+_LEVELS = {
+    StreamStatus.FAILED: logging.ERROR,
+    StreamStatus.DOWN: logging.WARNING,
+    StreamStatus.SUSPECT: logging.WARNING,
+}
 _ROUTE_S = 5.0
 _MALFORMED, _MALFORMED_S = 3, 10.0
 
@@ -126,6 +131,7 @@ class Connection(ABC):
         self.status = StreamStatus.IDLE
         self.since = venue.env.wall()
         self.cause: BaseException | None = None
+        self._lamented = ""  # why it was lost, as the log has it
         self.counters = Counters()
         self.is_stopping = False
         self._end = "closed"
@@ -357,8 +363,7 @@ class Connection(ABC):
             return
         self.status, self.cause = status, cause
         self.since = self._env.wall()
-        level = logging.WARNING if status in (StreamStatus.DOWN, StreamStatus.SUSPECT) else logging.INFO
-        log.log(level, "%s: %s → %s: %s", self._label, old, status, reason)
+        log.log(self._level(status, reason), "%s: %s → %s: %s", self._label, old, status, reason)
         self._router.publish(
             StatusChanged(
                 exchange=self._exchange,
@@ -371,6 +376,15 @@ class Connection(ABC):
             )
         )
         self._changed()
+
+    def _level(self, status: StreamStatus, reason: str) -> int:
+        """How loud the log is to be: an outage of hours is no warning for every attempt to end it."""
+        level = _LEVELS.get(status, logging.INFO)
+        if status is StreamStatus.DOWN and reason == self._lamented:
+            return logging.INFO
+        if status in (StreamStatus.DOWN, StreamStatus.LIVE):
+            self._lamented = reason
+        return level
 
     @property
     def _label(self) -> str:

@@ -493,6 +493,7 @@ def test_a_crash_is_restarted_and_the_fifth_is_the_end(stream, server, caplog):
     assert server.count == 5
     assert not stream.wait_live(10)
     assert "public-1 failed" in caplog.text
+    assert [r.levelname for r in caplog.records if "→ failed" in r.getMessage()] == ["ERROR"]
 
 
 def test_pings_are_answered_with_their_payload(stream, server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
 import pytest
@@ -118,6 +119,27 @@ def test_a_lost_trade_is_a_gap(mock, client):
     notices.count(1)
     assert {type(notice) for notice in notices.items} == {Gap}
     assert sum(gap.count for gap in notices.items) in (1, 2)
+
+
+def test_an_outage_is_one_warning_however_often_it_is_tried(mock, client, caplog):
+    caplog.set_level(logging.INFO, "exconnect.stream")
+    stream = client.stream(BTC)
+    changes = Seen()
+    stream.on_ticker(Seen())
+    stream.on_status(changes)
+    live(stream)
+
+    def attempts(items):
+        return sum((c.old, c.status) == (StreamStatus.CONNECTING, StreamStatus.DOWN) for c in items)
+
+    for outage in (1, 2):
+        refusal = mock.faults.add("refuse", on="public", seconds=60.0)
+        changes.until(lambda items, outage=outage: attempts(items) >= 3 * outage)
+        refusal.remove()
+        assert stream.wait_live(30)
+    levels = [record.levelname for record in caplog.records if "connecting → down" in record.getMessage()]
+    assert levels[:3] == ["WARNING", "INFO", "INFO"]
+    assert levels.count("WARNING") == 2
 
 
 def test_refused_for_a_while(mock, client):
