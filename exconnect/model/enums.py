@@ -103,6 +103,8 @@ class OrderStatus(StrEnum):
     NEVER_SENT = "never_sent"
     NOT_ACCEPTED = "not_accepted"
 
+    __hash__ = str.__hash__  # as equal as its text; the one that enums have is slow, and this is looked up all the time
+
     @property
     def is_done(self) -> bool:
         """Over: nothing more is expected."""

@@ -6,22 +6,27 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import msgspec
 from cachetools import LRUCache
 
 from exconnect.errors import IntentConflict, TradingHalted
 from exconnect.model.enums import OrderStatus
+from exconnect.model.order import PlaceOrder
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from exconnect.environment import Environment
     from exconnect.gateway import Attempt
-    from exconnect.model.order import Order, PlaceOrder
+    from exconnect.model.order import Order
 
 _KEPT = 100_000
+_MEANT = tuple(each.name for each in fields(PlaceOrder) if each.name not in ("client_order_id", "idempotency_key"))
+_AMOUNTS = ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity")
+_meant = attrgetter(*_MEANT)
 
 
 class Known(NamedTuple):
@@ -84,6 +89,9 @@ class IntentLog(Protocol):
     def halt_state(self) -> Halt | None:
         """Since when and why, None if trading goes on."""
 
+    def halt_heard(self) -> Halt | None:
+        """The same, as far as this process has heard of it: for whoever is refused by `attempt` otherwise."""
+
     def next_epoch(self) -> int:
         """A number that sets this process's ids apart."""
 
@@ -105,13 +113,15 @@ class IntentLog(Protocol):
 
 def meaning_of(command: PlaceOrder) -> dict[str, Any]:
     """What an order is to be, as plain JSON; the id or key it was given under is not part of that."""
-    values: dict[str, Any] = msgspec.to_builtins(command)
-    for name in ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quantity"):
-        value = getattr(command, name)
-        if value is not None:
-            values[name] = f"{value.normalize():f}"  # 0.10 and 0.1 are the same wish
-    del values["client_order_id"], values["idempotency_key"]
-    return {name: value for name, value in values.items() if value is not None and value is not False}
+    values = {
+        name: value
+        for name, value in zip(_MEANT, _meant(command), strict=True)
+        if value is not None and value is not False
+    }
+    for name in _AMOUNTS:
+        if name in values:
+            values[name] = f"{values[name].normalize():f}"  # 0.10 and 0.1 are the same wish
+    return values
 
 
 def conflict(order: Order, before: dict[str, Any], now: dict[str, Any]) -> IntentConflict:
@@ -213,6 +223,10 @@ class Intents:
 
     def halt_state(self) -> Halt | None:
         """Since when and why, None if trading goes on."""
+        return self._halt
+
+    def halt_heard(self) -> Halt | None:
+        """The same: nobody else can halt."""
         return self._halt
 
     def next_epoch(self) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exconnect.errors import JournalUnavailable, OrderRejected, TradingHalted
+from exconnect.errors import JournalUnavailable, OrderRejected
 from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exconnect.environment import Environment
-    from exconnect.trading.journal_file import Use
+    from exconnect.trading.journal_file import Transaction
 
 _WISH = """
 INSERT INTO intent (client_order_id, digest, epoch, created_ms, snapshot)
@@ -61,11 +61,11 @@ WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0
 # Whether it is over seldom changes; to leave that alone spares the index.
 _SNAPSHOT = """
 UPDATE intent SET snapshot = :snapshot
-WHERE client_order_id = :id AND is_done = :is_done AND (is_done = 0 OR :is_certain)
+WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0
 """
 _TURN = """
 UPDATE intent SET snapshot = :snapshot, is_done = :is_done
-WHERE client_order_id = :id AND (is_done = 0 OR :is_certain)
+WHERE client_order_id = :id AND epoch = :epoch AND (is_done = 0 OR :is_certain)
 """
 _UNSENT = """
 UPDATE intent SET snapshot = :snapshot, is_done = 1
@@ -83,8 +83,9 @@ class Journal:
         self.path = path
         self._env = env
         self._file = JournalFile(path, env, durability)
-        self._unwritten: dict[str, dict[str, Any]] = {}  # wishes whose attempt is still to come
+        self._unwritten: dict[str, tuple[Order, PlaceOrder]] = {}  # wishes whose attempt is still to come
         self._halted_here: Halt | None = None  # this process obeys also when the file cannot be written
+        self._has_heard_of_halt = True  # or has not looked yet
 
     # ------------------------------------------------------------ intents
 
@@ -98,36 +99,36 @@ class Journal:
             IntentConflict: the id stands for an order with other parameters.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
-        digest, packed, name = _digest(command), _packed(order), order.client_order_id
-        with self._file.use() as db:
-            row = {
-                "id": name,
-                "digest": digest,
-                "epoch": self._file.epoch(db),
-                "created": self._env.wall_ms(),
-                "snapshot": packed,
-            }
-            if is_new:
-                self._unwritten[name] = row
-                return None
-            self._write_wish(db, name)
-            if db.execute(_WISH, row).rowcount:
-                return None
-        return self._bound(order, command, packed)
+        name = order.client_order_id
+        if is_new:
+            self._unwritten[name] = order, command
+            return None
+        self._write_wish(name)
+        wish = self._wish(order, command)
+        return None if self._file.change(_WISH, wish) else self._bound(order, command, wish)
 
-    def _write_wish(self, db: sqlite3.Connection, client_order_id: str) -> None:
+    def _wish(self, order: Order, command: PlaceOrder) -> dict[str, Any]:
+        return {
+            "id": order.client_order_id,
+            "digest": _digest(command),
+            "epoch": self._file.epoch(),
+            "created": self._env.wall_ms(),
+            "snapshot": _packed(order),
+        }
+
+    def _write_wish(self, client_order_id: str) -> None:
         # Whoever did takes it from the waiting ones after the commit, so that it is always to be seen somewhere.
-        row = self._unwritten.get(client_order_id)
-        if row is not None:
-            db.execute(_WISH, row)
+        waiting = self._unwritten.get(client_order_id)
+        if waiting is not None:
+            self._file.change(_WISH, self._wish(*waiting))
 
-    def _bound(self, order: Order, command: PlaceOrder, packed: bytes) -> Known | None:
+    def _bound(self, order: Order, command: PlaceOrder, wish: dict[str, Any]) -> Known | None:
+        mine, where = wish["epoch"], (order.client_order_id,)
         with self.transaction() as db:
-            mine, where = self._file.epoch(db), (order.client_order_id,)
             row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
             if row is None:
                 raise _taken_over(order.client_order_id)
-            if row[0] != _digest(command):
+            if row[0] != wish["digest"]:
                 raise conflict(order, msgspec.json.decode(row[0]), meaning_of(command))
             known = _unpacked(row[2])
             if known.status is not OrderStatus.NEVER_SENT:
@@ -136,7 +137,7 @@ class Journal:
                 raise _taken_over(order.client_order_id)
             db.execute(
                 "UPDATE intent SET epoch = ?, snapshot = ?, is_done = 0 WHERE client_order_id = ?",
-                (mine, packed, order.client_order_id),
+                (mine, wish["snapshot"], order.client_order_id),
             )
             return None
 
@@ -147,18 +148,18 @@ class Journal:
             TradingHalted: somebody halted trading.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
-        wish = self._unwritten.get(client_order_id)
-        with self._file.use() as db:
-            row = {
-                "id": client_order_id,
-                "epoch": self._file.epoch(db),
-                "timestamp": attempt.timestamp_ms,
-                "expires": attempt.expires_ms,
-                "attempt": msgspec.json.encode(attempt).decode(),
-            }
-            is_written = wish is not None and db.execute(_WISH_AND_ATTEMPT, wish | row).rowcount
-            if not is_written and not db.execute(_ATTEMPT, row).rowcount:
-                raise _refusal(db, client_order_id)
+        row = {
+            "id": client_order_id,
+            "epoch": self._file.epoch(),
+            "timestamp": attempt.timestamp_ms,
+            "expires": attempt.expires_ms,
+            "attempt": msgspec.json.encode(attempt).decode(),
+        }
+        waiting = self._unwritten.get(client_order_id)
+        is_written = waiting is not None and self._file.change(_WISH_AND_ATTEMPT, self._wish(*waiting) | row)
+        if not is_written and not self._file.change(_ATTEMPT, row):
+            halt = self.halt_state()
+            raise _taken_over(client_order_id) if halt is None else halted(halt)
         self._unwritten.pop(client_order_id, None)
 
     def sent(self, client_order_id: str) -> Sent | None:
@@ -168,9 +169,8 @@ class Journal:
             JournalUnavailable: it cannot be read.
         """
         query = "SELECT sent_ms, expires_ms FROM intent WHERE client_order_id = ?"
-        with self._file.use() as db:
-            row = db.execute(query, (client_order_id,)).fetchone()
-        return None if row is None or None in row else Sent(*row)
+        found = self._file.rows(query, (client_order_id,))
+        return Sent(*found[0]) if found and None not in found[0] else None
 
     def record(self, order: Order) -> None:
         """The newest snapshot of an intent. Never raises: what it holds can be found out again.
@@ -179,47 +179,50 @@ class Journal:
         """
         if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
             return  # its wish says as much
-        with suppress(JournalUnavailable), self._file.use_unsynced() as db:
-            self._write_wish(db, order.client_order_id)
-            self._put(db, order)
+        with suppress(JournalUnavailable):
+            self._write_wish(order.client_order_id)
+            self._put(order)
         self._unwritten.pop(order.client_order_id, None)
 
-    def _put(self, db: sqlite3.Connection, order: Order) -> None:
-        rank, name = RANKS[order.status], order.client_order_id
+    def _put(self, order: Order) -> None:
+        rank, is_done, mine, change = RANKS[order.status], order.is_done, self._file.epoch(), self._file.change
+        values = {"snapshot": _packed(order), "id": order.client_order_id, "epoch": mine}
         if order.status is OrderStatus.NEVER_SENT:
             # Only whose it is can know: an heir may have sent it meanwhile.
-            db.execute(_UNSENT, {"snapshot": _packed(order), "id": name, "epoch": self._file.epoch(db)})
+            change(_UNSENT, values, waits=False)
             return
-        if rank >= _SEEN:
-            order = self._completed(db, order)
-        values = {"snapshot": _packed(order), "id": name, "is_done": order.is_done, "is_certain": rank >= _ENDED}
-        stays = _TURN if order.is_done else _SNAPSHOT  # most of what is over now was open before
-        if db.execute(stays, values).rowcount or db.execute(_TURN, values).rowcount or rank < _SEEN:
+        values |= {"is_done": is_done, "is_certain": rank >= _ENDED}
+        if not is_done and change(_SNAPSHOT, values, waits=False):
             return
-        row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (name,)).fetchone()
-        if row is not None and RANKS[_unpacked(row[0]).status] < _SEEN:
-            # Thought never to have reached the exchange, and it is there.
-            db.execute(_TURN, values | {"is_certain": True})
+        if not change(_TURN, values, waits=False) and self.get(order.client_order_id) is not None:
+            self._put_into(order, values)
 
-    def _completed(self, db: sqlite3.Connection, order: Order) -> Order:
-        """With what only the process that placed it knows, such as its key: this one may have heard of it elsewhere."""
-        query = "SELECT snapshot FROM intent WHERE client_order_id = ? AND epoch <> ?"
-        row = db.execute(query, (order.client_order_id, self._file.epoch(db))).fetchone()
-        return order if row is None else merge(Evidence.of(_unpacked(row[0])), Evidence.of(order)).order()
+    def _put_into(self, order: Order, values: dict[str, Any]) -> None:
+        """Into one that another process placed, or that was over."""
+        rank = RANKS[order.status]
+        with self._file.transaction(waits=False) as db:
+            query = "SELECT epoch, snapshot FROM intent WHERE client_order_id = ?"
+            epoch, snapshot = db.execute(query, (order.client_order_id,)).fetchone()
+            known = _unpacked(snapshot)
+            if epoch != values["epoch"] and rank >= _SEEN:
+                # With what only the process that placed it knows, such as its key: this one may have heard of it.
+                order = merge(Evidence.of(known), Evidence.of(order)).order()
+            # The second: thought never to have reached the exchange, and it is there.
+            is_certain = rank >= _ENDED or rank >= _SEEN > RANKS[known.status]
+            values |= {"epoch": epoch, "snapshot": _packed(order), "is_done": order.is_done, "is_certain": is_certain}
+            db.execute(_TURN, values)
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
-        with self._file.use() as db:
-            row = db.execute("SELECT snapshot FROM intent WHERE client_order_id = ?", (client_order_id,)).fetchone()
-        return None if row is None else _unpacked(row[0])
+        found = self._file.rows("SELECT snapshot FROM intent WHERE client_order_id = ?", (client_order_id,))
+        return _unpacked(found[0][0]) if found else None
 
     def orders(self, *, only_open: bool = False) -> list[Order]:
         """All intents, or those that are not over; oldest first."""
         if not self.path.exists():
             return []  # who only reads makes no file
         where = "WHERE is_done = 0" if only_open else ""
-        with self._file.use() as db:
-            rows = db.execute(f"SELECT snapshot FROM intent {where} ORDER BY created_ms").fetchall()  # noqa: S608
+        rows = self._file.rows(f"SELECT snapshot FROM intent {where} ORDER BY created_ms")  # noqa: S608
         return [_unpacked(row[0]) for row in rows]
 
     # ------------------------------------------------------------ processes that are gone
@@ -230,7 +233,7 @@ class Journal:
         What they had not begun to send is `NEVER_SENT` from the same moment on.
         """
         with self.transaction() as db:
-            mine = self._file.epoch(db)
+            mine = self._file.epoch()
             rows = db.execute("SELECT epoch, process FROM epoch WHERE retired_ms IS NULL AND epoch <> ?", (mine,))
             dead = [epoch for epoch, who in rows.fetchall() if not process.is_alive(who)]
             orders: list[Order] = []
@@ -281,7 +284,7 @@ class Journal:
 
     def halt(self, reason: str) -> None:
         """From now on no attempt is written, in whatever process."""
-        self._halted_here = Halt(reason, self._env.wall())
+        self._halted_here, self._has_heard_of_halt = Halt(reason, self._env.wall()), True
         value = msgspec.json.encode((reason, self._halted_here.since.isoformat())).decode()
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
@@ -298,22 +301,34 @@ class Journal:
         Nothing is sent on the strength of that: an attempt that cannot be written is refused.
         """
         try:
-            with self._file.use() as db:
-                return _halt(db)
+            rows = self._file.rows("SELECT value FROM meta WHERE name = 'halt'")
         except JournalUnavailable:
             return self._halted_here
+        self._has_heard_of_halt = bool(rows)
+        if not rows:
+            return None
+        reason, since = msgspec.json.decode(rows[0][0])
+        return Halt(reason, datetime.fromisoformat(since))
+
+    def halt_heard(self) -> Halt | None:
+        """The same without looking each time: none that another process began and that no attempt has met yet.
+
+        To look costs a third of what the attempt does, which looks anyway.
+        """
+        return self.halt_state() if self._has_heard_of_halt else None
 
     # ------------------------------------------------------------ orders that count as never accepted
 
     def bury(self, order: Order) -> None:
         """Watch for it for a week, in every process. Never raises."""
-        with suppress(JournalUnavailable), self._file.use() as db:
-            db.execute("INSERT OR IGNORE INTO grave VALUES (?, ?)", (order.client_order_id, self._env.wall_ms()))
+        with suppress(JournalUnavailable):
+            values = (order.client_order_id, self._env.wall_ms())
+            self._file.change("INSERT OR IGNORE INTO grave VALUES (?, ?)", values)
 
     def unbury(self, client_order_id: str) -> None:
         """It has shown up. Never raises."""
-        with suppress(JournalUnavailable), self._file.use() as db:
-            db.execute("DELETE FROM grave WHERE client_order_id = ?", (client_order_id,))
+        with suppress(JournalUnavailable):
+            self._file.change("DELETE FROM grave WHERE client_order_id = ?", (client_order_id,))
 
     def buried(self) -> list[Order]:
         """Those to watch for.
@@ -324,8 +339,7 @@ class Journal:
         if not self.path.exists():
             return []
         query = "SELECT i.snapshot FROM grave g JOIN intent i USING (client_order_id) WHERE g.since_ms >= ?"
-        with self._file.use() as db:
-            rows = db.execute(query, (self._env.wall_ms() - _GRAVE_DAYS * _DAY_MS,)).fetchall()
+        rows = self._file.rows(query, (self._env.wall_ms() - _GRAVE_DAYS * _DAY_MS,))
         orders = [_unpacked(row[0]) for row in rows]
         return [order for order in orders if order.status is OrderStatus.NOT_ACCEPTED]
 
@@ -334,12 +348,12 @@ class Journal:
     def lagged(self, seconds: float) -> None:
         """So long it took until a read showed an order that the exchange had. Never raises."""
         day = self._env.wall_ms() // _DAY_MS
-        with suppress(JournalUnavailable), self._file.use() as db:
-            db.execute(
+        with suppress(JournalUnavailable):
+            self._file.change(
                 "INSERT INTO lag VALUES (?, ?) ON CONFLICT DO UPDATE SET seconds = MAX(seconds, excluded.seconds)",
                 (day, seconds),
             )
-            db.execute("DELETE FROM lag WHERE day < ?", (day - _LAG_DAYS,))
+            self._file.change("DELETE FROM lag WHERE day < ?", (day - _LAG_DAYS,))
 
     def worst_lag(self) -> float:
         """The longest of that in the last 30 days, seconds.
@@ -348,52 +362,34 @@ class Journal:
             JournalUnavailable: it cannot be read.
         """
         since = self._env.wall_ms() // _DAY_MS - _LAG_DAYS
-        with self._file.use() as db:
-            worst = db.execute("SELECT MAX(seconds) FROM lag WHERE day >= ?", (since,)).fetchone()[0]
+        worst = self._file.rows("SELECT MAX(seconds) FROM lag WHERE day >= ?", (since,))[0][0]
         return worst or 0.0
 
     # ------------------------------------------------------------ the file
 
     def verify(self) -> list[str]:
         """What is wrong with the file: nothing, as a rule."""
-        with self._file.use() as db:
-            problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            for client_order_id, snapshot, attempts in db.execute(
-                "SELECT client_order_id, snapshot, attempts FROM intent"
-            ):
-                try:
-                    _unpacked(snapshot)
-                    msgspec.json.Decoder(type=Attempt).decode_lines(attempts or "")
-                except msgspec.MsgspecError as error:
-                    problems.append(f"{client_order_id} cannot be read: {error}")
+        problems = [str(row[0]) for row in self._file.rows("PRAGMA integrity_check") if row[0] != "ok"]
+        for client_order_id, snapshot, attempts in self._file.each(
+            "SELECT client_order_id, snapshot, attempts FROM intent"
+        ):
+            try:
+                _unpacked(snapshot)
+                msgspec.json.Decoder(type=Attempt).decode_lines(attempts or "")
+            except msgspec.MsgspecError as error:
+                problems.append(f"{client_order_id} cannot be read: {error}")
         return problems
 
     def next_epoch(self) -> int:
         """This process's epoch, in its client order ids."""
-        with self._file.use() as db:
-            return self._file.epoch(db)
+        return self._file.epoch()
 
-    def transaction(self) -> Use:
+    def transaction(self) -> Transaction:
         """All or nothing; also for whoever keeps something else in the same file.
 
         Entering it raises `JournalUnavailable` if the file cannot be used.
         """
         return self._file.transaction()
-
-
-def _halt(db: sqlite3.Connection) -> Halt | None:
-    row = db.execute("SELECT value FROM meta WHERE name = 'halt'").fetchone()
-    if row is None:
-        return None
-    reason, since = msgspec.json.decode(row[0])
-    return Halt(reason, datetime.fromisoformat(since))
-
-
-def _refusal(db: sqlite3.Connection, client_order_id: str) -> TradingHalted | JournalUnavailable:
-    halt = _halt(db)
-    if halt is not None:
-        return halted(halt)
-    return _taken_over(client_order_id)
 
 
 def _taken_over(client_order_id: str) -> JournalUnavailable:

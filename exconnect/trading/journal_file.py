@@ -11,10 +11,11 @@ import os
 import sqlite3
 import threading
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -56,7 +57,8 @@ _TABLES = (
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
-_SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
+
+Values = tuple[Any, ...] | dict[str, Any]
 
 _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used nor closed, which could harm it
 
@@ -67,12 +69,12 @@ class JournalFile:
     def __init__(self, path: Path, env: Environment, durability: str) -> None:
         self.path = path
         self._env = env
-        self._synchronous = _SYNCHRONOUS[durability]
+        self._is_synced = durability == "power"
         self._local = threading.local()
         self._epochs: dict[int, int] = {}  # by process id
         self._opening: dict[int, threading.Lock] = {}  # the same: what a fork copies while it is held stays held
 
-    def epoch(self, db: sqlite3.Connection) -> int:
+    def epoch(self) -> int:
         """This process's, drawn at its first use."""
         pid = os.getpid()
         known = self._epochs.get(pid)
@@ -80,23 +82,44 @@ class JournalFile:
             return known
         # Two threads may both draw one; the loser's stays unused, and is this process's too.
         values = (process.identity(), self._env.wall_ms())
-        number = db.execute("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
+        number = self._run("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
         return self._epochs.setdefault(pid, number)
 
-    def use(self) -> Use:
-        """This thread's connection, for statements that are each all or nothing by themselves."""
-        return Use(self)
+    def change(self, statement: str, values: Values, *, waits: bool = True) -> int:
+        """How many rows a statement has changed, which is all or nothing by itself.
 
-    def transaction(self) -> Use:
-        """The same for several statements that are all or nothing together, while nobody else writes."""
-        return _Transaction(self)
+        `waits=False`: not for the disk; for what can be found out again after a power cut.
+        """
+        return self._run(statement, values, waits=waits).rowcount
 
-    def use_unsynced(self) -> Use:
-        """The same without waiting for the disk: for what can be found out again after a power cut."""
-        return _Unsynced(self) if self._synchronous == "FULL" else Use(self)
+    def rows(self, query: str, values: Values = ()) -> list[Any]:
+        """What a query gives, all of it."""
+        return [*self.each(query, values)]
 
-    def connection(self) -> sqlite3.Connection:
-        """This thread's own, opened at its first use.
+    def each(self, query: str, values: Values = ()) -> Iterator[Any]:
+        """The same row by row; whoever begins goes on to the end."""
+        try:
+            yield from self.connection().execute(query, values)
+        except (sqlite3.Error, OSError) as error:
+            raise self.unusable(error) from error
+
+    def transaction(self, *, waits: bool = True) -> Transaction:
+        """Several statements that are all or nothing together, while nobody else writes."""
+        return Transaction(self, waits=waits)
+
+    def _run(self, statement: str, values: Values, *, waits: bool = True) -> sqlite3.Cursor:
+        try:
+            return self.connection(waits=waits).execute(statement, values)
+        except (sqlite3.Error, OSError) as error:
+            raise self.unusable(error) from error
+
+    def unusable(self, error: Exception) -> JournalUnavailable:
+        """What the file's error means."""
+        text = f"the journal {self.path} cannot be used ({error}): places are refused, cancels go on"
+        return JournalUnavailable(text)
+
+    def connection(self, *, waits: bool | None = None) -> sqlite3.Connection:
+        """This thread's own, opened at its first use. `waits`: whether its next commit waits for the disk.
 
         Raises:
             sqlite3.Error: the file is none that can be used.
@@ -107,6 +130,10 @@ class JournalFile:
             # One after another: threads that begin a journal together would keep each other from it for too long.
             with self._opening.setdefault(os.getpid(), self._env.lock()):
                 own = self._local.own = _Own(self._opened())
+        if self._is_synced and waits not in (None, own.waits):
+            own.waits = None  # so that whatever interrupts this leaves no doubt that it is to be said again
+            own.db.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+            own.waits = waits
         return own.db
 
     def _opened(self) -> sqlite3.Connection:
@@ -117,7 +144,7 @@ class JournalFile:
             self._create()
         db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still empty
-        db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        db.execute("PRAGMA synchronous = NORMAL")
         self._prepare(db)
         return db
 
@@ -151,58 +178,25 @@ class JournalFile:
                 self._env.sleep(_AGAIN_S)
 
 
-class Use:
-    """Lends a thread its connection; a file that fails is `JournalUnavailable`.
+class Transaction:
+    """Lends a thread its connection and keeps all others from writing; a file that fails is `JournalUnavailable`."""
 
-    Every order passes here several times: a class costs less than a generator.
-    """
+    __slots__ = ("_file", "_waits")
 
-    __slots__ = ("_file",)
-
-    def __init__(self, file: JournalFile) -> None:
+    def __init__(self, file: JournalFile, *, waits: bool) -> None:
         self._file = file
+        self._waits = waits
 
     def __enter__(self) -> sqlite3.Connection:
+        self._file.epoch()  # committed by itself: the transaction may be rolled back
         try:
-            return self._file.connection()
+            db = self._file.connection(waits=self._waits)
+            db.execute("BEGIN IMMEDIATE")
         except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
+            raise self._file.unusable(error) from error
+        return db
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (sqlite3.Error, OSError)):
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> JournalUnavailable:
-        path = self._file.path
-        return JournalUnavailable(f"the journal {path} cannot be used ({error}): places are refused, cancels go on")
-
-
-class _Unsynced(Use):
-    __slots__ = ()
-
-    def __enter__(self) -> sqlite3.Connection:
-        db = super().__enter__()
-        db.execute("PRAGMA synchronous = NORMAL")
-        return db
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.connection().execute("PRAGMA synchronous = FULL")
-        super().__exit__(kind, error, trace)
-
-
-class _Transaction(Use):
-    __slots__ = ()
-
-    def __enter__(self) -> sqlite3.Connection:
-        db = super().__enter__()
-        try:
-            self._file.epoch(db)  # committed by itself: the transaction may be rolled back
-            db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        return db
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         db = self._file.connection()
         try:
             if error is None:
@@ -212,7 +206,8 @@ class _Transaction(Use):
         if error is not None:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
-        super().__exit__(kind, error, trace)
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise self._file.unusable(error) from error
 
 
 class _Own:
@@ -220,6 +215,7 @@ class _Own:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
+        self.waits: bool | None = None  # not said yet
         self.pid = os.getpid()
         # Not `__del__`: of a cycle the connection might be finalized first, and Python warns of one that is open.
         weakref.finalize(self, _let_go, db, self.pid)

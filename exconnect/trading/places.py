@@ -105,11 +105,11 @@ class Places:
 
     def _prepared(self, command: PlaceOrder, client_order_id: str, deadline: Deadline) -> Ready | Order:
         self._recovery.begin(deadline)
-        instrument = self.admit(command, deadline)
+        is_new = command.client_order_id is None and command.idempotency_key is None
+        instrument = self.admit(command, deadline, is_new=is_new)
         order = pending(self._desk.exchange, command, client_order_id, self._desk.env.wall())
         try:
             call = self._desk.rest.place_order(command, instrument, order.client_order_id)
-            is_new = command.client_order_id is None and command.idempotency_key is None
             known = self._intents.intend(order, command, is_new=is_new)
         except ExconnectError:
             take_back(self._checks, command)
@@ -134,15 +134,19 @@ class Places:
         order = pending(self._desk.exchange, command, client_order_id, self._desk.env.wall())
         return replace(order, status=OrderStatus.NEVER_SENT)
 
-    def admit(self, command: PlaceOrder, deadline: Deadline) -> Instrument:
-        """The instrument, if an order may leave as it is: its filters, the halt and the risk checks allow it."""
+    def admit(self, command: PlaceOrder, deadline: Deadline, *, is_new: bool = False) -> Instrument:
+        """The instrument, if an order may leave as it is: its filters, the halt and the risk checks allow it.
+
+        `is_new`: its id was made just now, so that nothing but its attempt will be written of it.
+        """
         instrument = self._desk.instrument(command.symbol, deadline.left)
         instrument.check(command)
         if command.type is OrderType.MARKET:
             seen = self._seen_price(command.symbol)
             if seen is not None:
                 check_market_order(instrument, command, seen)
-        halt = self._intents.halt_state()
+        # The attempt asks for a halt once more, and costs nothing extra for that.
+        halt = self._intents.halt_heard() if is_new else self._intents.halt_state()
         if halt is not None:
             raise halted(halt)
         if self._checks:

@@ -236,6 +236,7 @@ def test_a_new_id_that_never_left_may_be_sent_now(journal):
 
 def test_a_new_id_of_who_was_taken_for_dead_leaves_nothing_open(tmp_path, monkeypatch):
     sleeper, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    sleeper.next_epoch()  # which its new ids have in them
     sleeper.intend(order(), WISH, is_new=True)
     monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
     assert other.take_over() == []
@@ -350,10 +351,21 @@ def test_all_attempts_of_an_order_count(journal):
 @pytest.mark.parametrize("durability, level", [("process", 1), ("power", 2)])
 def test_durability(tmp_path, durability, level):
     journal = Journal(tmp_path / "j", Environment(), durability=durability)
+    for name in ("a", "b"):
+        journal.intend(order(name), WISH, is_new=True)
+        journal.attempt(name, attempt(name))
+        assert journal._file.connection().execute("PRAGMA synchronous").fetchone() == (level,)
+        journal.record(order(name, status=OrderStatus.NEW))  # can be found out again
+        assert journal._file.connection().execute("PRAGMA synchronous").fetchone() == (1,)
+    assert journal._file.connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_transaction_waits_for_the_disk_where_an_attempt_does(tmp_path):
+    journal = Journal(tmp_path / "j", Environment(), durability="power")
     journal.intend(order(), WISH)
     journal.record(order(status=OrderStatus.NEW))
-    assert journal._file.connection().execute("PRAGMA synchronous").fetchone() == (level,)
-    assert journal._file.connection().execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with journal.transaction() as db:
+        assert db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def test_a_link_is_not_followed(tmp_path):
