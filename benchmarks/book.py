@@ -197,7 +197,7 @@ class Together:
     def __init__(self, *markets: Market) -> None:
         from exconnect.consolidated import ConsolidatedBook
 
-        self.sources = [Source(market) for market in markets]
+        self.sources = [source_of(market) for market in markets]
         self.book = ConsolidatedBook(UNIFIED, *self.sources, depth=DEPTH)
 
     def best(self) -> tuple[Any, Any]:
@@ -205,18 +205,22 @@ class Together:
         return view.bids[:DEPTH], view.asks[:DEPTH]
 
 
-class Source(Exconnect):
-    """What a stream is for the book over all of them."""
+def source_of(market: Market) -> Any:
+    """What a stream is for the book over all of them, without its sockets."""
+    from exconnect.stream import Stream
 
-    def __init__(self, market: Market) -> None:
-        super().__init__(market)
-        self.exchange = self.builder.exchange
+    class Source(Exconnect, Stream):
+        @property
+        def exchange(self) -> str:
+            return self.builder.exchange
 
-    def keep_book(self, symbol: str, depth: int) -> None:
-        """It is kept."""
+        def keep_book(self, symbol: str, depth: int) -> None:
+            """It is kept."""
 
-    def look(self, symbol: str, depth: int) -> tuple[Book, float]:
-        return self.builder.view(depth), 0.0
+        def look(self, symbol: str, depth: int) -> tuple[Book, float]:
+            return self.builder.view(depth), 0.0
+
+    return Source(market)
 
 
 ADAPTERS = {

@@ -60,9 +60,7 @@ class ConsolidatedView:
     _sides: tuple[_Merged, _Merged] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        bids = _Merged([(book.exchange, book.bids) for book in self._books], highest_first=True)
-        asks = _Merged([(book.exchange, book.asks) for book in self._books], highest_first=False)
-        object.__setattr__(self, "_sides", (bids, asks))
+        object.__setattr__(self, "_sides", (_Merged(self._books, "bids"), _Merged(self._books, "asks")))
 
     @property
     def bids(self) -> Sequence[ConsolidatedLevel]:
@@ -134,16 +132,15 @@ class ConsolidatedView:
 class _Merged(Sequence[ConsolidatedLevel]):
     """One side of several books, best first; merged as far as somebody looks."""
 
-    __slots__ = ("_highest_first", "_known", "_sides")
+    __slots__ = ("_books", "_known", "_name")
 
-    def __init__(self, sides: list[tuple[str, Any]], *, highest_first: bool) -> None:
-        # A stream's books have `Levels` for sides.
-        self._sides = sides
-        self._highest_first = highest_first
+    def __init__(self, books: tuple[Book, ...], name: str) -> None:
+        self._books = books
+        self._name = name
         self._known: tuple[int, tuple[ConsolidatedLevel, ...]] = 0, ()
 
     def __len__(self) -> int:
-        return sum(len(side) for _, side in self._sides)
+        return sum(len(getattr(book, self._name)) for book in self._books)
 
     @overload
     def __getitem__(self, index: int) -> ConsolidatedLevel: ...
@@ -166,14 +163,11 @@ class _Merged(Sequence[ConsolidatedLevel]):
 
     def _merge(self, count: int) -> tuple[ConsolidatedLevel, ...]:
         """The best `count`, of equal ones as by name. To rank them takes their prices; only those are read."""
-        ranked = [(price, cell, name) for name, side in self._sides for price, cell in side.priced(count)]
-        ranked.sort(key=_price, reverse=self._highest_first)
-        return tuple(
-            [
-                _new(ConsolidatedLevel, (price, Decimal(cell.quantity), exchange))
-                for price, cell, exchange in ranked[:count]
-            ]
-        )
+        ranked: list[tuple[Decimal, str, str]] = []
+        for book in self._books:
+            ranked += getattr(book, self._name).priced(count, book.exchange)
+        ranked.sort(key=_price, reverse=self._name == "bids")
+        return tuple([_new(ConsolidatedLevel, (price, Decimal(text), name)) for price, text, name in ranked[:count]])
 
     def __eq__(self, other: object) -> bool:
         return tuple(self) == tuple(other) if isinstance(other, (_Merged, list, tuple)) else NotImplemented

@@ -181,9 +181,9 @@ class Levels(Sequence[Level]):
     def __iter__(self) -> Iterator[Level]:
         return (cell.level or _read(cell) for cell in self._cells)
 
-    def priced(self, count: int) -> list[tuple[Decimal, Cell]]:
-        """The best `count` with their prices, for whoever has to rank them before he knows which to read."""
-        return [(_price(cell.price), cell) for cell in self._cells[:count]]
+    def priced(self, count: int, mark: str) -> list[tuple[Decimal, str, str]]:
+        """Price, text of the quantity, and the mark, of the best `count`: to rank them before any is read."""
+        return [(_price(cell.price), cell.quantity, mark) for cell in self._cells[:count]]
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, (Levels, list, tuple)) else NotImplemented
