@@ -14,8 +14,10 @@ import logging
 from typing import Any
 
 from exconnect.client import Client
-from exconnect.config import Credentials, Endpoints, Settings
+from exconnect.config import Settings
 from exconnect.consolidated import ConsolidatedBook, ConsolidatedLevel, ConsolidatedView
+from exconnect.credentials import Credentials
+from exconnect.endpoints import Endpoints
 from exconnect.errors import (
     AmendRefused,
     AuthenticationError,

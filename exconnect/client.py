@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self
 
 from exconnect.account import AccountData
-from exconnect.config import PREFIX, Credentials, Settings, misuse
+from exconnect.config import Settings, misuse
+from exconnect.credentials import PREFIX, Credentials
 from exconnect.errors import (
     ClientClosed,
     ConfigurationError,

@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from exconnect.client import Client
-from exconnect.config import Credentials, Endpoints, Secret, Settings, has_credentials, is_loopback
+from exconnect.config import Settings
+from exconnect.credentials import Credentials, Secret, has_credentials
+from exconnect.endpoints import Endpoints, is_loopback
 from exconnect.errors import ConfigurationError
 from exconnect.protocol.signing import signer
 from exconnect.trading.risk import MaxOrderRate, NoDuplicates

@@ -11,7 +11,7 @@ from exconnect.cli.market import table
 from exconnect.cli.output import DONE, FAILED, UNKNOWN, Output, shown
 from exconnect.cli.session import connected
 from exconnect.client import Client
-from exconnect.config import missing_credentials
+from exconnect.credentials import missing_credentials
 from exconnect.environment import Environment
 from exconnect.errors import ConfigurationError
 from exconnect.model.enums import OrderStatus

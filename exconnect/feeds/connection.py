@@ -25,7 +25,7 @@ from exconnect.runtime.supervisor import Restarts, supervise
 from exconnect.transport.websocket import GOODBYE_TIMEOUT, Ping, Undecodable, WebSocket
 
 if TYPE_CHECKING:
-    from exconnect.config import Endpoints
+    from exconnect.endpoints import Endpoints
     from exconnect.environment import Environment
     from exconnect.feeds.budget import Attempts
     from exconnect.feeds.records import Records

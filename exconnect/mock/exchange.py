@@ -7,7 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self
 
-from exconnect.config import Credentials, Endpoints
+from exconnect.credentials import Credentials
+from exconnect.endpoints import Endpoints
 
 from .binance import Binance
 from .bybit import Bybit
@@ -248,7 +249,7 @@ def _server_class() -> type[Server]:
     try:
         from .server import Server
     except ModuleNotFoundError as error:
-        from exconnect.config import ConfigurationError  # type: ignore[attr-defined] # all that we may import
+        from exconnect.credentials import ConfigurationError  # type: ignore[attr-defined] # all that we may import
 
         raise ConfigurationError("the mock exchange needs websockets: pip install 'exconnect[mock]'") from error
     return Server

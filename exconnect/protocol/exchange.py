@@ -10,7 +10,7 @@ from msgspec import Struct
 from exconnect.model.enums import Capability, MarketType
 
 if TYPE_CHECKING:
-    from exconnect.config import Endpoints
+    from exconnect.endpoints import Endpoints
     from exconnect.model.account import Balances, Fees
     from exconnect.model.instrument import Instrument
     from exconnect.model.market import Book, Candle, Ticker, Trade

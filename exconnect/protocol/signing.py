@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import hmac
     from collections.abc import Callable
 
-    from exconnect.config import Credentials
+    from exconnect.credentials import Credentials
 
 
 class Signer(NamedTuple):

@@ -14,7 +14,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from exconnect.config import is_loopback
+from exconnect.endpoints import is_loopback
 from exconnect.errors import ClientClosed, ConfigurationError
 from exconnect.protocol.call import Lane, Request, Response
 from exconnect.transport.failures import Lost, NotSent

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from exconnect.config import is_loopback
+from exconnect.endpoints import is_loopback
 from exconnect.errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ from exconnect.transport.http import Http
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from exconnect.config import Credentials
+    from exconnect.credentials import Credentials
     from exconnect.model.account import Balances
     from exconnect.model.instrument import Instrument
     from exconnect.model.order import Order

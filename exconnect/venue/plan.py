@@ -9,16 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from exconnect.config import (
-    ENVIRONMENTS,
-    PREFIX,
-    Credentials,
-    Endpoints,
-    Settings,
-    environment_of,
-    has_credentials,
-    missing_credentials,
-)
+from exconnect.config import Settings, environment_of
+from exconnect.credentials import PREFIX, Credentials, has_credentials, missing_credentials
+from exconnect.endpoints import ENVIRONMENTS, Endpoints
 from exconnect.errors import ConfigurationError, NotSupported
 from exconnect.exchanges import available, load
 

@@ -35,7 +35,7 @@ def frame(text: str) -> Frame:
         raise MalformedMessage("no frame of ours", {"text": text[:60]}) from None
 """,
     "markets": """
-from exconnect.config import Endpoints
+from exconnect.endpoints import Endpoints
 from exconnect.model.enums import Capability, MarketType
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import Market

@@ -16,7 +16,8 @@ from points import watched
 from timeline import Killed, Process, Timeline, VirtualEnvironment
 
 from exconnect import Client, PlaceOrder
-from exconnect.config import Credentials, Endpoints
+from exconnect.credentials import Credentials
+from exconnect.endpoints import Endpoints
 from exconnect.errors import ExconnectError, OutcomeUnknown
 from exconnect.runtime import process as who
 from exconnect.venue import parts

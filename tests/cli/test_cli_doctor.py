@@ -7,7 +7,7 @@ import pytest
 
 from exconnect import Client, OutcomeUnknown
 from exconnect.cli.doctor.machine import is_older
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 
 pytestmark = pytest.mark.network
 

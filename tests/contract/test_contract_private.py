@@ -9,7 +9,7 @@ import pytest
 from seen import Seen
 
 from exconnect.client import Client
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.errors import AuthenticationError, ConfigurationError
 from exconnect.feeds import private
 from exconnect.model.enums import OrderStatus, Source, StreamStatus

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from exconnect.config import Endpoints
+from exconnect.endpoints import Endpoints
 from exconnect.environment import Environment
 from exconnect.errors import MalformedMessage, UnknownSymbol
 from exconnect.metrics import Registry

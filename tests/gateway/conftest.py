@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from exconnect import errors
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.environment import Environment
 from exconnect.gateway import Gateway
 from exconnect.metrics import Registry

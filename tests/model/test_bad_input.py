@@ -4,7 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from exconnect.config import Credentials, Endpoints, Settings
+from exconnect.config import Settings
+from exconnect.credentials import Credentials
+from exconnect.endpoints import Endpoints
 from exconnect.errors import ConfigurationError, InvalidArgument, InvalidOrder, InvalidType
 from exconnect.model.market import Book
 from exconnect.model.order import AmendOrder, CancelOrder, PlaceOrder

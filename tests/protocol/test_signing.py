@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.errors import ConfigurationError
 from exconnect.protocol.signing import Signer, signer
 

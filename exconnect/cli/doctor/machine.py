@@ -13,7 +13,7 @@ from importlib import metadata
 from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
-from exconnect.config import is_loopback
+from exconnect.endpoints import is_loopback
 from exconnect.venue.parts import Venue
 
 _LEAST_PYTHON = (3, 11)

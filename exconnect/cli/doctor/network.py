@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
-from exconnect.config import is_loopback
+from exconnect.endpoints import is_loopback
 from exconnect.errors import ConfigurationError
 from exconnect.model.values import datetime_of
 from exconnect.transport.tls import trusting

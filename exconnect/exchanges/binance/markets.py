@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exconnect.config import Endpoints
+from exconnect.endpoints import Endpoints
 from exconnect.model.enums import Capability, MarketType
 from exconnect.model.market import INTERVALS
 from exconnect.protocol.call import Pool

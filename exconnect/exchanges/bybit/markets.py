@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exconnect.config import Endpoints
+from exconnect.endpoints import Endpoints
 from exconnect.model.enums import Capability, MarketType
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import Market

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.exchanges.binance import auth
 from exconnect.protocol.call import Request
 from exconnect.protocol.signing import signer

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.errors import AuthenticationError, MalformedMessage, OrderRejected, PermissionDenied
 from exconnect.exchanges.binance import rest
 from exconnect.exchanges.binance.stream import UserSession

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.exchanges.bybit import auth
 from exconnect.protocol.call import Request
 from exconnect.protocol.signing import Signer, signer

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import pytest
 
-from exconnect.config import Credentials
+from exconnect.credentials import Credentials
 from exconnect.environment import Environment
 from exconnect.errors import AuthenticationError, MalformedMessage, PermissionDenied, WouldCross
 from exconnect.exchanges.bybit.stream import UserSession
