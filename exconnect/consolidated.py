@@ -21,7 +21,7 @@ from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
 from exconnect.model.enums import Side, choose
 from exconnect.model.market import Book, Level, vwap
-from exconnect.model.values import ZERO, Money, decimal_of, positive
+from exconnect.model.values import ZERO, Money, decimal_of, positive, tidy
 from exconnect.runtime.actor import Actor
 from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 from exconnect.stream import Stream, no_stream
@@ -44,6 +44,9 @@ class ConsolidatedLevel(NamedTuple):
     price: Decimal
     quantity: Decimal
     exchange: str
+
+    def __str__(self) -> str:
+        return f"{tidy(self.price)} x {tidy(self.quantity)} on {self.exchange}"
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ class TestSides:
         for cell, quantity in zip(behind, quantities, strict=True):
             cell.quantity = quantity
         assert repr(view.bids).count("ConsolidatedLevel") == 7
+        assert str(view.best_bid) == "10 x 1 on a"
         with pytest.raises(TypeError, match="unhashable"):
             hash(view.bids)
 

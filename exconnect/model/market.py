@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
-from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive
+from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive, tidy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,9 @@ class Level(NamedTuple):
 
     price: Decimal
     quantity: Decimal
+
+    def __str__(self) -> str:
+        return f"{tidy(self.price)} x {tidy(self.quantity)}"
 
 
 class Cell(Struct, array_like=True, gc=False):

@@ -14,10 +14,13 @@ from types import SimpleNamespace
 import pytest
 
 from exconnect import available
+from exconnect.cli.demo.performance import Performance
+from exconnect.cli.demo.telling import Telling
 from exconnect.cli.demo.witness import Witness
 from exconnect.environment import Environment
 from exconnect.mock import LedgerBook
-from exconnect.model.enums import Side
+from exconnect.model.enums import Side, StreamStatus
+from exconnect.model.events import StatusChanged
 from exconnect.model.market import Book, Level, Trade
 from exconnect.model.order import Fill
 
@@ -46,6 +49,26 @@ def test_the_whole_story(process, ended):
     for merged in last["consolidated"].values():
         assert merged["updates"] > 0
         assert merged["exchanges"] == sorted(available())
+
+
+def test_a_private_connection_that_was_lost_is_said_to_be_back():
+    telling = Telling(Environment())
+    client = SimpleNamespace(exchange="x", stream=lambda *symbols: None)
+    performance = Performance(None, client, 1.0, telling)
+    for connection, status in [("private", "live"), ("private", "down"), ("public-1", "live"), ("private", "live")]:
+        change = StatusChanged(
+            exchange="x",
+            time=datetime.now(UTC),
+            connection=connection,
+            old=StreamStatus.IDLE,
+            status=StreamStatus(status),
+            reason="so",
+        )
+        performance._tell_status(change)
+    assert [said.text.split(maxsplit=1)[1] for said in telling.take()] == [
+        "private is down (so); what it misses is told once it is back",
+        "private is back",
+    ]
 
 
 @pytest.mark.network

@@ -156,6 +156,10 @@ class TestBook:
             assert abs(Fraction(found) - Fraction(sum(units), quantity)) < Fraction(1, 10**20)
 
 
+def test_a_level_as_text():
+    assert str(Level(Decimal("59994.10000000"), Decimal("1.00000000"))) == "59994.1 x 1"
+
+
 class TestPicture:
     def test_both_sides(self):
         assert FULL.draw(2).splitlines() == [

@@ -61,6 +61,7 @@ class Performance:
         self.failure: BaseException | None = None
         self._seconds = seconds
         self._over = threading.Event()
+        self._is_deaf = False  # to what happens to the account
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -189,6 +190,10 @@ class Performance:
         if change.status in (StreamStatus.DOWN, StreamStatus.FAILED) and not self._over.is_set():
             meanwhile = _MISSED if change.connection == "private" else _HIDDEN
             self._say("✗", f"{change.connection} is {change.status} ({change.reason}); {meanwhile}", "red")
+            self._is_deaf = self._is_deaf or change.connection == "private"
+        elif change.status is StreamStatus.LIVE and change.connection == "private" and self._is_deaf:
+            self._is_deaf = False
+            self._say("●", "private is back", "green")  # of the other connection, its books tell
 
     def _say(self, glyph: str, text: str, colour: str) -> None:
         self.telling.say(glyph, f"{self.exchange:<9}{text}", colour)
