@@ -25,6 +25,7 @@ class Watcher:
         self._output = output
         self._rows = rows
         self._picture = Picture()
+        self._said = ""  # of what is wrong: nobody needs to read it at every attempt
         self.is_unread = threading.Event()
 
     def show(self, book: Book) -> None:
@@ -45,8 +46,13 @@ class Watcher:
 
     def tell(self, change: StatusChanged) -> None:
         """The connection's state, as far as somebody who watches should know."""
-        if change.status in (StreamStatus.DOWN, StreamStatus.SUSPECT, StreamStatus.FAILED):
-            self._output.note(f"exconnect: {change.connection} is {change.status}: {change.reason}")
+        text = f"exconnect: {change.connection} is {change.status}: {change.reason}"
+        if change.status in (StreamStatus.DOWN, StreamStatus.SUSPECT, StreamStatus.FAILED) and text != self._said:
+            self._said = text
+            self._output.note(text)
+        elif change.status is StreamStatus.LIVE and self._said:
+            self._said = ""
+            self._output.note(f"exconnect: {change.connection} is back")
 
     def leave(self) -> None:
         """The last picture stays."""

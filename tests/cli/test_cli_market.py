@@ -156,8 +156,14 @@ def test_watching_shows_what_happens(process, ended, mock):
     assert Decimal(read(watching, 1)[0]["asks"][0][0]) == 60012
     mock.faults.add("disconnect", on="public")
     read(watching, 1)  # the new connection's first book
+    told = []
+    while not told or told[-1] != "exconnect: public-1 is back\n":
+        told.append(watching.stderr.readline())
+        assert told[-1], told
     watching.send_signal(signal.SIGINT)
-    assert "public-1 is down" in ended(watching).err
+    assert ended(watching).err == ""
+    assert told[0].startswith("exconnect: public-1 is down: ")
+    assert len(told) == len(set(told))
 
 
 def test_watching_for_people(process, ended, mock):
