@@ -14,7 +14,7 @@ from exconnect.feeds.registration import (
     Options,
     Registration,
     Same,
-    optional_handler,
+    gap_handler,
     seconds_of,
     symbols_of,
     whole_of,
@@ -143,7 +143,7 @@ class Listening(ABC):
             text = "policy='keep': trades may be dropped ('drop_oldest') or conflated ('conflate')"
             raise InvalidArgument(text, {"argument": "policy"})
         room = whole_of(capacity, "capacity", _MAX_CAPACITY)
-        options = Options(chosen, capacity=room, on_gap=optional_handler(on_gap, "on_gap"))
+        options = Options(chosen, capacity=room, on_gap=gap_handler(on_gap))
         return self._register("trade", handler, symbols, options)
 
     @overload
@@ -179,9 +179,7 @@ class Listening(ABC):
         """
         check_interval(interval, self._intervals, self._exchange)
         room = whole_of(capacity, "capacity", _MAX_CAPACITY)
-        options = Options(
-            Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=optional_handler(on_gap, "on_gap")
-        )
+        options = Options(Policy.DROP_OLDEST, capacity=room, candles=interval, on_gap=gap_handler(on_gap))
         return self._register("candle", handler, symbols, options)
 
     @overload

@@ -8,6 +8,7 @@ from typing import Protocol
 
 _log = logging.getLogger("exconnect.rest")
 
+_ALWAYS = ("calls", "retries", "rate_limited", "waited_s", "outcome_unknown")  # there from the start, as zeros
 MAX_SERIES = 1_000  # distinct names with labels; a label that grows without end must not grow the process
 
 
@@ -32,15 +33,10 @@ class Registry:
     hurts the call that was counted.
     """
 
-    def __init__(
-        self,
-        forward: Metrics | None = None,
-        *,
-        names: tuple[str, ...] = ("calls", "retries", "rate_limited", "waited_s", "outcome_unknown"),
-    ) -> None:
+    def __init__(self, forward: Metrics | None = None) -> None:
         self._forward = forward
         self._lock = threading.Lock()
-        self._values = dict.fromkeys(names, 0.0)
+        self._values = dict.fromkeys(_ALWAYS, 0.0)
         self._is_reported = False
 
     def count(self, name: str, value: float = 1, **labels: str) -> None:

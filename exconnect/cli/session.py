@@ -44,6 +44,9 @@ def mock_of(exchange: str, **settings: Any) -> MockExchange:
         raise ConfigurationError(str(error), {"exchange": exchange}) from None
 
 
+_SAMPLES = 5
+
+
 @dataclass(frozen=True, slots=True)
 class ClockReading:
     """The exchange's clock beside this machine's: `offset_ms` ahead, give or take `error_ms`; time it took to ask."""
@@ -54,14 +57,14 @@ class ClockReading:
     round_trip_ms: float
 
 
-def read_clock(client: Client, samples: int = 5) -> ClockReading:
-    """The best of some samples: the one that took least time says most.
+def read_clock(client: Client) -> ClockReading:
+    """The best of five samples: the one that took least time says most.
 
     Raises:
         TransportError: no answer.
     """
     env = Environment()
-    return min((_sample(client, env) for _ in range(samples)), key=lambda reading: reading.round_trip_ms)
+    return min((_sample(client, env) for _ in range(_SAMPLES)), key=lambda reading: reading.round_trip_ms)
 
 
 def _sample(client: Client, env: Environment) -> ClockReading:

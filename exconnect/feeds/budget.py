@@ -14,18 +14,17 @@ WINDOW_S = 300.0
 
 
 class Attempts:
-    """At most so many attempts in a sliding window."""
+    """At most `ATTEMPTS` in any `WINDOW_S` seconds."""
 
-    def __init__(self, env: Environment, attempts: int = ATTEMPTS, window: float = WINDOW_S) -> None:
+    def __init__(self, env: Environment) -> None:
         self._lock = env.lock()
-        self._window = window
-        self._times: deque[float] = deque(maxlen=attempts)
+        self._times: deque[float] = deque(maxlen=ATTEMPTS)
 
     def wait(self, now: float) -> float:
         """Take one; seconds to wait before using it."""
         with self._lock:
             is_full = len(self._times) == self._times.maxlen
-            at = max(now, self._times[0] + self._window) if is_full else now
+            at = max(now, self._times[0] + WINDOW_S) if is_full else now
             self._times.append(at)
             return at - now
 

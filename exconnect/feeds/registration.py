@@ -177,10 +177,10 @@ def audience(registrations: Iterable[Registration], symbols: Iterable[str]) -> d
     return heard
 
 
-def optional_handler(handler: Any, argument: str) -> Any:
-    """A plain callable, or None."""
+def gap_handler(handler: Any) -> Any:
+    """`on_gap`: a plain callable, or None."""
     if handler is not None:
-        check_handler(handler, argument)
+        check_handler(handler, "on_gap")
     return handler
 
 

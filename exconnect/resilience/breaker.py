@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from exconnect.errors import CircuitOpen
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from exconnect.environment import Environment
@@ -24,6 +23,7 @@ MIN_CALLS = 5
 FAILED_SHARE = 0.5
 MAX_OPEN_S = 60.0
 SUCCESSES_TO_CLOSE = 3
+_ADVISORY = frozenset({"cancel"})  # parts that are counted and never refused
 PROBE_S = 60.0  # a probe of which nobody has heard for so long is taken for lost
 
 
@@ -56,11 +56,10 @@ class _Part:
 
 
 class CircuitBreaker:
-    """One for all that talks to the same host. The parts in `advisory` are counted but never refused."""
+    """One for all that talks to the same host. Cancels are counted and never refused."""
 
-    def __init__(self, env: Environment, *, advisory: AbstractSet[str] = frozenset({"cancel"})) -> None:
+    def __init__(self, env: Environment) -> None:
         self._env = env
-        self._advisory = advisory
         self._lock = env.lock()
         self._parts: dict[str, _Part] = {}
 
@@ -72,7 +71,7 @@ class CircuitBreaker:
         """
         with self._lock:
             part = self._parts.get(name)
-            if part is None or part.state == "closed" or name in self._advisory:
+            if part is None or part.state == "closed" or name in _ADVISORY:
                 return Admission.NORMAL
             if part.state == "open" and now >= part.until:
                 part.state, part.successes = "half_open", 0
@@ -92,7 +91,7 @@ class CircuitBreaker:
             if part is None:
                 part = self._parts[name] = _Part(self._env.wall())
             part.probing_since = None
-            if part.state == "closed" or name in self._advisory:
+            if part.state == "closed" or name in _ADVISORY:
                 self._count(part, now, cause)
             elif part.state == "half_open":
                 self._judge(part, now, cause)
