@@ -29,8 +29,9 @@ class Restarts:
         self._crashes: deque[float] = deque(maxlen=MAX_CRASHES)
 
     def healthy(self, now: float) -> None:
-        """It works since `now`; a minute of that makes past failures forgotten."""
-        self._healthy_since = now
+        """It works now, or still; a minute without a failure makes past ones forgotten."""
+        if self._healthy_since is None:
+            self._healthy_since = now
 
     def after_loss(self, now: float) -> float:
         """Seconds to wait after a failure that was to be expected."""

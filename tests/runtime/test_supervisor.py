@@ -35,7 +35,8 @@ def test_a_healthy_minute_is_a_new_beginning_and_less_is_not():
         restarts.after_loss(0.0)
     restarts.healthy(100.0)
     assert restarts.after_loss(159.0) > 0
-    restarts.healthy(200.0)
+    for now in (200.0, 250.0):  # a book was out of sync in between, or something more was asked for
+        restarts.healthy(now)
     assert restarts.after_loss(260.0) == 0.0
 
 
