@@ -44,7 +44,13 @@ def conclude(desk: Desk, case: Case, order: Order, instrument: Instrument, deadl
     if not doubts.is_ripe(case) or not _left_no_trace(desk, case, order, instrument, deadline):
         return None
     if not doubts.is_old(case) and not doubts.was_followed(case, desk.orders.followed_since):
-        found = _fenced(desk, order, instrument, deadline)
+        if not doubts.begin_fence(case):
+            return None
+        found = None
+        try:
+            found = _fenced(desk, order, instrument, deadline)
+        finally:
+            doubts.end_fence(case, was_there=found is not None)
         if found is not None or doubts.lag.is_alarming:
             return found
     status, words = OrderStatus.NOT_ACCEPTED, None

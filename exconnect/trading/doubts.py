@@ -47,6 +47,8 @@ class Case(Struct):
     misses: int = 0  # far enough apart
     counted_at: float = 0.0
     is_missing: bool = False  # and the last question was asked after the margin
+    is_at_fence: bool = False  # somebody cancels it, to see whether it is there
+    was_there: bool = False  # and a cancel has met it: that the next one does not says nothing
 
     def missed(self, now: float, apart: float) -> None:
         """A query has answered that there is no such order."""
@@ -207,6 +209,19 @@ class Doubts:
         if not case.is_missing or self.lag.is_alarming:
             return False
         return case.misses >= _MISSES or self.is_old(case)
+
+    def begin_fence(self, case: Case) -> bool:
+        """Whether a cancel of it would be evidence: nobody else is canceling it, and no cancel has met it before."""
+        with self._lock:
+            if case.is_at_fence or case.was_there:
+                return False
+            case.is_at_fence = True
+            return True
+
+    def end_fence(self, case: Case, *, was_there: bool) -> None:
+        """What the cancel said, if it said anything."""
+        with self._lock:
+            case.is_at_fence, case.was_there = False, was_there
 
     def says_missing(self, error: OrderNotFound) -> bool:
         """Whether the refusal of a query says that there is no such order."""

@@ -126,7 +126,7 @@ def test_no_exchange_there_is_3(run):
 )
 def test_what_the_exchange_says_becomes_an_exit_code(on, mock, status, code, kind, exit_code):
     mock.faults.add("status", on="fetch_ticker", times=None, status=status, code=code, retry_after=60)
-    error = on("ticker", "BTC/USDT", "--timeout", "2").failed(kind, exit_code)
+    error = on("ticker", "BTC/USDT", "--timeout", "30").failed(kind, exit_code)
     assert error["code"] == code
 
 

@@ -234,7 +234,7 @@ def test_a_key_that_is_refused_fails_the_stream(mock):
         stream.on_order(print)
         stream.start()
         with pytest.raises(AuthenticationError, match=f"^{mock.exchange} refused log_on: "):
-            stream.wait(15)
+            stream.wait(30)
         assert stream.status is StreamStatus.FAILED
         assert not stream.wait_live(5)
         changes.until(lambda items: isinstance(items[-1].cause, AuthenticationError))

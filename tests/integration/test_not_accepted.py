@@ -2,7 +2,7 @@
 
 import gc
 import queue
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from itertools import groupby
 from threading import Event
@@ -161,6 +161,21 @@ def test_an_order_that_nothing_shows_is_not_left_open(client, mock, monkeypatch)
     assert mock.ledger.order(order.client_order_id).status == "canceled"
 
 
+def test_who_looks_while_another_cancels_what_nothing_shows_concludes_nothing(client, mock, monkeypatch):
+    monkeypatch.setattr("exconnect.trading.absence._orders_since", lambda *_: ())
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    fence = mock.faults.add("delay", on="cancel_order", at="after_accept", seconds=3.0)
+    error = unknown(client)
+    with ThreadPoolExecutor(3) as pool:
+        resolving = [pool.submit(error.resolve, 50) for _ in range(3)]
+        assert fence.wait(50)
+        wait(resolving, 5, FIRST_COMPLETED)  # whoever does not wait for the answer to the cancel would be done by then
+        blind.remove()
+        assert {is_canceled(client, each.result()) for each in resolving} == {True}
+    assert sent(mock, "cancel_order") == 1
+
+
 def test_canceling_what_never_arrived(client, mock):
     lose_the_request(mock)
     error = unknown(client)
@@ -280,15 +295,17 @@ def test_orders_and_fills_of_others_are_told_apart(client, mock, other):
     assert client.orders.get(resting.client_order_id) is None or not client.orders.get(resting.client_order_id).is_done
 
 
-def test_an_order_that_may_be_listed_under_another_name_stays_unknown(client, mock, other):
+def test_an_order_that_may_be_listed_under_another_name_stays_unknown(client, mock, other, monkeypatch):
     if mock.exchange != "binance":
         pytest.skip("only there a cancel gives an order another name")
+    monkeypatch.setattr(Environment, "caution", 1.0)  # nobody looks into the lists before it has its other name
     mock.faults.add("reset", on="place_order", at="after_accept")
     mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
     error = unknown(client)
     other.cancel_all_orders("BTC/USDT")
     (truth,) = mock.ledger.orders()
     assert truth.status == "canceled"
+    monkeypatch.setattr(Environment, "caution", 1 / 60)
     for _ in range(2):  # who looks into the lists once more has not concluded from them
         listed = mock.faults.add("delay", on="fetch_orders")
         with pytest.raises(OutcomeUnknown):
