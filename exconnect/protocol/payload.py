@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,8 +12,33 @@ from exconnect.errors import MalformedMessage
 from exconnect.model.values import JSON
 
 S = TypeVar("S")
+T = TypeVar("T")
+
+log = logging.getLogger("exconnect.rest")
 
 _SHOWN = 60  # characters of a broken message that an error repeats
+
+
+def readable(read: Callable[[Any], T], rows: Iterable[Any]) -> tuple[T, ...]:
+    """What `read` makes of the rows, without those that it cannot read: one of a thousand must not cost the others.
+
+    Raises:
+        MalformedMessage: it can read none of them.
+    """
+    found: list[T] = []
+    failures: list[MalformedMessage] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except MalformedMessage as error:
+            failures.append(error)
+    if failures and not found:
+        raise failures[0]
+    if failures:
+        log.warning(
+            "%d of %d rows make no sense and are left out: %s", len(failures), len(found) + len(failures), failures[0]
+        )
+    return tuple(found)
 
 
 class Payloads:

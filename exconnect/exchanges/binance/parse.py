@@ -29,6 +29,7 @@ from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, plain
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import KeyPermissions, Listing
+from exconnect.protocol.payload import readable
 from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged, Transferred
 from exconnect.protocol.side import cells_of
 
@@ -80,9 +81,9 @@ _TYPES = {
 
 
 def listing(raw: Any) -> Listing:
-    """`exchangeInfo`: instruments and the limits that it announces."""
+    """`exchangeInfo`: the instruments that can be read, and the limits that it announces."""
     info = wire.read(wire.Listing, raw)
-    return Listing(tuple(instrument(symbol) for symbol in info.symbols), pools(info.rate_limits))
+    return Listing(readable(instrument, info.symbols), pools(info.rate_limits))
 
 
 def instrument(raw: Any) -> Instrument:

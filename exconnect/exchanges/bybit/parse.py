@@ -27,6 +27,7 @@ from exconnect.model.order import Fill, Order
 from exconnect.model.values import ZERO, datetime_of, number, number_e, plain
 from exconnect.protocol.call import Failure
 from exconnect.protocol.exchange import KeyPermissions, Listing
+from exconnect.protocol.payload import readable
 from exconnect.protocol.session import BalancesChanged, BookUpdate, OrderChanged
 from exconnect.protocol.side import cells_of
 
@@ -99,9 +100,8 @@ PREVENTIONS = {
 
 
 def listing(result: Any, wanted: frozenset[str]) -> Listing:
-    """`instruments-info`: those wanted, or (none wanted) all."""
-    rows = wire.read(wire.Rows, result).rows
-    found = tuple(instrument(row) for row in rows)
+    """`instruments-info`: those wanted, or (none wanted) all that can be read."""
+    found = readable(instrument, wire.read(wire.Rows, result).rows)
     return Listing(tuple(each for each in found if not wanted or each.exchange_symbol in wanted))
 
 

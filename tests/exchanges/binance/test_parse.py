@@ -446,3 +446,15 @@ def test_what_is_no_order(raw):
 def test_a_time_beyond_all_calendars():
     with pytest.raises(MalformedMessage):
         placed(transactTime=10**18)
+
+
+def test_one_symbol_that_makes_no_sense_does_not_cost_the_others(listed, caplog):
+    def read(*rows):
+        return [each.symbol for each in parse.listing({"rateLimits": [], "symbols": list(rows)}).instruments]
+
+    odd = listed | {"filters": "odd"}
+    assert read(odd, listed) == ["BTC/USDT"]
+    assert "1 of 2 rows make no sense" in caplog.text
+    with pytest.raises(MalformedMessage):
+        read(odd)
+    assert read() == []

@@ -401,3 +401,17 @@ def test_a_broken_message_shows_only_its_beginning():
         wire.loads(b"<html>" + b"x" * 10_000)
     assert caught.value.text.startswith("<html>")
     assert len(caught.value.message) < 200
+
+
+def test_one_symbol_that_makes_no_sense_does_not_cost_the_others(listed, caplog):
+    def read(*rows):
+        return [
+            each.symbol for each in parse.listing({"category": "spot", "list": list(rows)}, frozenset()).instruments
+        ]
+
+    odd = listed | {"priceFilter": "odd"}
+    assert read(odd, listed) == ["BTC/USDT"]
+    assert "1 of 2 rows make no sense" in caplog.text
+    with pytest.raises(MalformedMessage):
+        read(odd)
+    assert read() == []
