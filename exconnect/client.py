@@ -25,7 +25,7 @@ from exconnect.feeds.registration import symbols_of
 from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
 from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
-from exconnect.model.values import Money, symbol_of
+from exconnect.model.values import Money, seconds_of, symbol_of
 from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
 from exconnect.trading.deadmans_switch import DeadMansSwitch
@@ -242,11 +242,10 @@ class Client(AccountData):
     def _timeout(self, timeout: float | None) -> float:
         if timeout is None:
             return self.settings.timeout
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-            raise InvalidType("timeout must be seconds, as a number", {"argument": "timeout"})
-        if not timeout > 0:
+        seconds = seconds_of(timeout, "timeout")
+        if not seconds:
             raise InvalidArgument("timeout must be above 0", {"argument": "timeout"})
-        return float(timeout)
+        return seconds
 
     def _trading(self) -> Venue:
         """For what changes money: open, not read-only, with a key."""

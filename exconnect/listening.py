@@ -15,7 +15,6 @@ from exconnect.feeds.registration import (
     Registration,
     Same,
     gap_handler,
-    seconds_of,
     symbols_of,
     whole_of,
 )
@@ -24,6 +23,7 @@ from exconnect.model.enums import Policy, choose
 from exconnect.model.events import Gap, Notice, StatusChanged
 from exconnect.model.market import INTERVALS, Book, Candle, Ticker, Trade, check_interval
 from exconnect.model.order import Fill, Order
+from exconnect.model.values import seconds_of
 from exconnect.runtime.callbacks import check_handler, name_of
 
 OnBook = TypeVar("OnBook", bound=Handler[Book])

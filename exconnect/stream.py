@@ -24,13 +24,13 @@ from exconnect.feeds.registration import (
     Handler,
     Registration,
     Subscription,
-    seconds_of,
     symbols_of,
     whole_of,
 )
 from exconnect.listening import DEPTH, MAX_DEPTH, Listening
 from exconnect.model.enums import StreamStatus
 from exconnect.model.market import INTERVALS, Book
+from exconnect.model.values import seconds_of
 from exconnect.runtime import fork, leaving
 from exconnect.runtime.callbacks import is_unheard, name_of
 

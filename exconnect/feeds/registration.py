@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -209,17 +208,3 @@ def whole_of(value: Any, argument: str, most: int) -> int:
     if not 1 <= value <= most:
         raise InvalidArgument(f"{argument}={value}: must be from 1 to {most}", {"argument": argument})
     return value
-
-
-def seconds_of(value: Any, argument: str) -> float:
-    """Seconds, not below zero.
-
-    Raises:
-        InvalidType: no number.
-        InvalidArgument: below zero, or not finite.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidType(f"{argument} must be seconds, not {type(value).__name__}", {"argument": argument})
-    if not math.isfinite(value) or value < 0:
-        raise InvalidArgument(f"{argument}={value}: must be seconds, not below zero", {"argument": argument})
-    return float(value)

@@ -33,6 +33,7 @@ _TYPED = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII
 _WIRE = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
 _WIRE_EXPONENT = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _SHOWN = 60  # characters of somebody's text that an error repeats
+_MOST_SECONDS = 1_000_000_000
 _DIGITS = 30  # on either side of the point; beyond that a number is no amount, and could fill the memory when printed
 _TOO_LARGE = 10**_DIGITS
 _FINEST = Decimal(1).scaleb(-_DIGITS)
@@ -116,6 +117,23 @@ def positive(value: Money, argument: str) -> Decimal:
     if number <= ZERO:
         raise InvalidArgument(f"{argument} must be above zero, not {plain(number)}", {"argument": argument})
     return number
+
+
+def seconds_of(value: Any, argument: str) -> float:
+    """Seconds from zero up to what every clock and socket of the system can count.
+
+    Raises:
+        InvalidType: no number.
+        InvalidArgument: below zero, not a number, or too many.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidType(
+            f"{argument} must be seconds, as a number, not {type(value).__name__}", {"argument": argument}
+        )
+    if not 0 <= value <= _MOST_SECONDS:
+        text = f"{argument}={value}: must be seconds, not below zero, at most {_MOST_SECONDS}"
+        raise InvalidArgument(text, {"argument": argument})
+    return float(value)
 
 
 def total(numbers: Iterable[Decimal]) -> Decimal:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exconnect.errors import InvalidArgument, JournalUnavailable, OutcomeUnknown
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Fill, Order, OrderRef, client_id_of
+from exconnect.model.values import seconds_of
 from exconnect.protocol.pages import Page, Where
 from exconnect.trading.reconcile import find_out, look
 
@@ -58,7 +59,7 @@ class OrderView:
         `until="accepted"`: as soon as the exchange has judged it.
 
         Raises:
-            InvalidArgument: another `until`, or an order that is not known here.
+            InvalidArgument: another `until`, an order that is not known here, or a timeout that cannot be right.
         """
         if until not in ("done", "accepted"):
             raise InvalidArgument(f"until={until!r}: must be 'done' or 'accepted'", {"argument": "until"})
@@ -67,7 +68,7 @@ class OrderView:
             return snapshot.is_done if until == "done" else snapshot.is_definite
 
         desk = self._desk()
-        deadline = desk.deadline(timeout)
+        deadline = desk.deadline(seconds_of(timeout, "timeout"))
         known, instrument = self._known(desk, order, deadline.left)
         pauses = chain(_POLL_S, repeat(_LAST_POLL_S))
         while not ready(known) and deadline.left > 0:
@@ -87,11 +88,12 @@ class OrderView:
 
         Raises:
             OutcomeUnknown: still not known after `timeout` seconds.
+            InvalidArgument: an order that is not known here, or a timeout that cannot be right.
         """
         if isinstance(order, OutcomeUnknown):
             order = order.client_order_id or ""
         desk = self._desk()
-        deadline = desk.deadline(timeout)
+        deadline = desk.deadline(seconds_of(timeout, "timeout"))
         known, instrument = self._known(desk, order, deadline.left)
         if known.status is OrderStatus.UNKNOWN:
             known = find_out(desk, known, instrument, deadline)
