@@ -197,6 +197,7 @@ class Listening(ABC):
 
         Raises:
             ConfigurationError: there are no credentials.
+            InvalidArgument: a name that can be no symbol.
             InvalidType: as `on_book`.
             NotSupported: the exchange has no private streams here.
         """
@@ -259,6 +260,11 @@ class Listening(ABC):
             text = f"{self._exchange} has no private streams in this version"
             raise NotSupported(text, {"exchange": self._exchange, "operation": f"on_{kind}"})
         self._check_private()
+        # Whom nobody could ever call would wait in silence: what concerns the account is not refused by the exchange.
+        for name in symbols_of((handler, *symbols) if isinstance(handler, str) else symbols):
+            if ("/" in name) is (kind == "balance"):
+                wanted = "asset: they look like 'BTC'" if kind == "balance" else "symbol: they look like 'BTC/USDT'"
+                raise InvalidArgument(f"on_{kind}: {name!r} is no {wanted}", {"argument": "symbols"})
         return self._register(kind, handler, symbols, Options(Policy.KEEP))
 
     def _register(self, kind: str, handler: Any, symbols: tuple[str, ...], options: Options) -> Any:

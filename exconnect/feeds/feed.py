@@ -256,7 +256,7 @@ class Feed(Connection):
         )
         if not is_there:
             if self.status is StreamStatus.LIVE:
-                self._become(StreamStatus.SYNCING, "something is on its way")
+                self._become(StreamStatus.SYNCING, "waiting for acknowledgements or snapshots")
         elif self.status is not StreamStatus.LIVE or self._settled != self._taken:
             self._settled = self._taken
             if self.status is StreamStatus.LIVE:

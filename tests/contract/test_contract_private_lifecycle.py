@@ -13,7 +13,7 @@ import pytest
 from seen import Seen
 
 from exconnect.client import Client
-from exconnect.errors import ForkedStream, StreamError
+from exconnect.errors import ForkedStream, InvalidArgument, StreamError
 from exconnect.model.enums import OrderStatus, StreamStatus
 
 pytestmark = pytest.mark.network
@@ -190,6 +190,17 @@ def test_a_forked_child_leaves_the_parents_connection_alone(mock, client):
         fills.count(2)
         assert mock.ledger.connections("private") == 1
         assert stream.metrics()["reconnects"] == 0
+
+
+def test_names_that_nothing_could_be_heard_of_are_refused(client):
+    stream = client.stream()
+    with pytest.raises(InvalidArgument, match="on_balance: 'BTC/USDT' is no asset: they look like 'BTC'"):
+        stream.on_balance(print, "BTC/USDT")
+    with pytest.raises(InvalidArgument, match="on_fill: 'BTC' is no symbol: they look like 'BTC/USDT'"):
+        stream.on_fill("BTC")
+    with pytest.raises(InvalidArgument, match="on_order: 'BTCUSDT' is no symbol"):
+        stream.on_order(print, BTC, "BTCUSDT")
+    assert stream.subscriptions == []
 
 
 def test_a_symbol_that_is_not_listed_is_told_of_once(mock, client, caplog):
