@@ -56,7 +56,10 @@ def conclude(desk: Desk, case: Case, order: Order, instrument: Instrument, deadl
     status, words = OrderStatus.NOT_ACCEPTED, None
     if doubts.is_forgotten(case):
         status, words = OrderStatus.EXPIRED, _FORGOTTEN
-    log.warning("order %s of %s: %s", order.client_order_id, order.symbol, words or "the exchange never accepted it")
+    known = desk.orders.get(order.client_order_id)
+    if known is None or not known.is_definite:  # who waits for it and the background may conclude it together
+        text = words or "the exchange never accepted it"
+        log.warning("order %s of %s: %s", order.client_order_id, order.symbol, text)
     now = desk.env.wall()
     last = now if order.updated_at is None else max(now, order.updated_at)
     return desk.orders.apply(replace(order, status=status, status_text=words, source=Source.LOCAL, updated_at=last))

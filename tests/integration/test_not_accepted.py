@@ -63,7 +63,7 @@ def sent(mock, operation):
     return sum(request.operation == operation for request in mock.ledger.requests)
 
 
-def test_an_order_that_never_arrived_is_known_not_to_have_arrived(client, mock):
+def test_an_order_that_never_arrived_is_known_not_to_have_arrived(client, mock, caplog):
     lose_the_request(mock)
     error = unknown(client)
 
@@ -73,6 +73,8 @@ def test_an_order_that_never_arrived_is_known_not_to_have_arrived(client, mock):
     assert order.is_done
     assert order.is_definite
     assert order == client.orders.get(error.client_order_id)
+    told = [text for text in caplog.messages if "never accepted it" in text]
+    assert told == [f"order {error.client_order_id} of BTC/USDT: the exchange never accepted it"]
     assert client.orders.unresolved() == []
     assert mock.ledger.orders() == []
     assert sent(mock, "place_order") == 1
