@@ -460,7 +460,8 @@ class Client(AccountData):
     def recover(self, *, timeout: float = 30.0) -> list[Order]:
         """Find out what became of orders without an answer; those still `UNKNOWN` at the deadline are in it too.
 
-        Open orders of this account that no journal here knows are logged as a warning, each once.
+        What counts as open here and is not, because somebody else ended it or the exchange did, is looked at too. Open
+        orders of this account that no journal here knows are logged as a warning, each once.
 
         Raises:
             JournalUnavailable: it cannot be read.

@@ -111,13 +111,23 @@ def _pauses(desk: Desk) -> Iterator[float]:
     return (pause * spread for pause in chain(PAUSES, repeat(_LAST_PAUSE)))
 
 
-def look_at_open(desk: Desk, deadline: Deadline) -> None:
-    """Merge in what the exchange says of the open orders that are known here, if it says anything."""
-    with suppress(ExconnectError):  # each is asked for all the same
-        for order in desk.open_orders(None, deadline):
-            known = desk.orders.get(order.client_order_id)
-            if known is not None:
-                desk.orders.apply(replace(order, symbol=known.symbol))  # its instrument may not be loaded yet
+def look_at_open(desk: Desk, deadline: Deadline) -> list[Order]:
+    """Merge in what the exchange says of the open orders that are known here, if it says anything.
+
+    Those that count as open here, and are not among them, are given back: something has ended them.
+    """
+    thought = [order for order in desk.orders.open() if order.order_id is not None]
+    try:
+        found = desk.open_orders(None, deadline)
+    except ExconnectError:
+        return []
+    seen = set()
+    for order in found:
+        known = desk.orders.get(order.client_order_id)
+        if known is not None:
+            seen.add(known.client_order_id)
+            desk.orders.apply(replace(order, symbol=known.symbol))  # its instrument may not be loaded yet
+    return [order for order in thought if order.client_order_id not in seen]
 
 
 def look(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:

@@ -34,7 +34,8 @@ class Recovery:
         deadline = self._desk.deadline(timeout)
         self.take_over()
         orders = self._unanswered()
-        look_at_open(self._desk, self._desk.deadline(deadline.left / 4))
+        ended = look_at_open(self._desk, self._desk.deadline(deadline.left / 4))
+        self._look_at(ended, self._desk.deadline(deadline.left / 2))
         find_out_all(self._desk, orders, deadline)
         self._watch()  # whoever asked waits no longer, but it is still to be found out
         return [self._desk.orders.get(order.client_order_id) or order for order in orders]
@@ -54,10 +55,26 @@ class Recovery:
                 look(self._desk, order, instrument, deadline)
         self._watch()
 
+    def _look_at(self, orders: list[Order], deadline: Deadline) -> None:
+        """How they ended, as far as there is time: whoever knew may be gone, and has not written it down."""
+        for order in orders:
+            if deadline.left > 0:
+                with suppress(ExconnectError):
+                    look(self._desk, order, self._desk.instrument(order.symbol, deadline.left), deadline)
+
     def take_over(self) -> None:
-        """What is open in the journal is in the store then, also what processes that are gone left there."""
+        """What is open in the journal is in the store then, also what processes that are gone left there.
+
+        What others ended meanwhile, by the journal, is over here too.
+        """
         self._intents.take_over()
-        for order in self._intents.orders(only_open=True):
+        recorded = {order.client_order_id: order for order in self._intents.orders(only_open=True)}
+        for known in self._desk.orders.open():
+            if known.client_order_id not in recorded:
+                ended = self._intents.get(known.client_order_id)
+                if ended is not None:
+                    self._desk.orders.recall(ended)
+        for order in recorded.values():
             self._desk.orders.recall(order)
         self._recall()
 

@@ -86,6 +86,17 @@ class Judge:
             if real.status != "rejected" and decimal(real.filled) > order.filled_quantity:
                 self._out.lost.append(f"{decimal(real.filled)} had been filled when a user was told {_said(order)}")
 
+    def ended(self):
+        """What users were told of ends so far."""
+        return {name: order for name, (order, _) in self._ends.items() if order.status not in _DENIED}
+
+    def recovered(self, ended, orders):
+        """These count as open in the process that is left, after it has recovered; `ended` was told before that."""
+        for order in orders:
+            if order.client_order_id in ended and RANKS[order.status] >= _LIVE:  # not to know any more is honest
+                told = ended[order.client_order_id]
+                self._out.regressed.append(f"a user was told {_said(told)}, and after recovery {_said(order)}")
+
     def timed(self, call, _name, *args, **kwargs):
         """Make a call; it must come back in the time that it was given."""
         stage, begun = self._stage, self._stage.timeline.now

@@ -203,6 +203,9 @@ class Stage:
         while self._is_waited_for(client) and timeline.now < until + self._distrust(trader):
             timeline.sleep(2.0)
         timeline.sleep(STRAGGLERS_S)
+        ended = self.judge.ended()
+        self.asked(lambda: client.recover(timeout=30))
+        self.judge.recovered(ended, client.orders.open())
         for each in self.traders:  # what was only acknowledged is known to whoever placed it, and to nobody else
             if not each.process.is_dead:
                 self._ask_for_open(each.client)

@@ -161,6 +161,24 @@ print(json.dumps([[order.client_order_id, order.status] for order in orders]))
     assert journal.orders(only_open=True) == []
 
 
+@pytest.mark.parametrize("is_written", [True, False])
+def test_recover_finds_the_end_of_an_order_that_somebody_else_has_ended(is_written, client, mock, elsewhere):
+    order = client.place_order(*BUY, price="59000")
+    if is_written:
+        script = f"""
+client = Client("binance")
+print(json.dumps(client.cancel_order("{order.client_order_id}", symbol="BTC/USDT").status))
+"""
+        assert elsewhere(script) == "canceled"
+    else:
+        client.raw.delete("/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
+    assert client.orders.get(order).status is OrderStatus.NEW
+    assert client.recover() == []
+    assert client.orders.get(order).status is OrderStatus.CANCELED
+    asked = [request for request in mock.ledger.requests if request.operation == "fetch_order"]
+    assert len(asked) == (0 if is_written else 1)
+
+
 def test_an_order_that_stays_unknown_is_unknown_after_a_restart_too(client, mock, elsewhere):
     script = """
 client = Client("binance")
