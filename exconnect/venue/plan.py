@@ -73,8 +73,18 @@ class Plan:
             return None
         if chosen != "auto":
             return Path(chosen)
-        host = urlsplit(self.endpoints.rest).netloc
-        return self.state_dir / (_UNSAFE.sub("_", f"{self.exchange.name}-{host}-{self.account}") + ".journal")
+        host = _UNSAFE.sub("_", urlsplit(self.endpoints.rest).netloc)
+        return self.state_dir / f"{self.exchange.name}-{host}-{_file_name(self.account)}.journal"
+
+
+def _file_name(account: str) -> str:
+    """The account's label in a file's name; of two labels no two names are the same, whatever letters they have."""
+    safe = _UNSAFE.sub("_", account)
+    if safe == account:
+        return safe
+    import hashlib
+
+    return f"{safe}-{hashlib.sha256(account.encode()).hexdigest()[:8]}"
 
 
 def plan(settings: Settings) -> Plan:

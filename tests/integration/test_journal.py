@@ -333,6 +333,14 @@ def test_two_exchanges_two_files(mock):
         assert one.journal != two.journal
 
 
+def test_two_accounts_two_files_whatever_their_labels(mock):
+    labels = ("main", "a/b", "a_b", "主账户", "副账户", "Ωλ")
+    paths = {label: Client("binance", environment=mock, account=label).journal for label in labels}
+    assert len(set(paths.values())) == len(labels)
+    assert all(path.parent == mock.state_dir and path.name.isascii() for path in paths.values())
+    assert paths["main"].name.endswith("-main.journal")
+
+
 def test_an_open_order_whose_journal_is_lost_is_told_of_once(client, mock, caplog):
     kept = client.place_order(*BUY, price="59000")
     with Client("binance", environment=mock, account="another") as other:
