@@ -153,7 +153,7 @@ class Journal:
             "epoch": self._file.epoch(),
             "timestamp": attempt.timestamp_ms,
             "expires": attempt.expires_ms,
-            "attempt": msgspec.json.encode(attempt).decode(),
+            "attempt": _encoder.encode(attempt).decode(),
         }
         waiting = self._unwritten.get(client_order_id)
         is_written = waiting is not None and self._file.change(_WISH_AND_ATTEMPT, self._wish(*waiting) | row)
@@ -179,19 +179,24 @@ class Journal:
         """
         if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
             return  # its wish says as much
-        with suppress(JournalUnavailable):
-            self._write_wish(order.client_order_id)
+        name = order.client_order_id
+        try:
+            if name in self._unwritten:
+                self._write_wish(name)
             self._put(order)
-        self._unwritten.pop(order.client_order_id, None)
+        except JournalUnavailable:
+            pass
+        self._unwritten.pop(name, None)
 
     def _put(self, order: Order) -> None:
-        rank, is_done, mine, change = RANKS[order.status], order.is_done, self._file.epoch(), self._file.change
+        status, mine, change = order.status, self._file.epoch(), self._file.change
         values = {"snapshot": _packed(order), "id": order.client_order_id, "epoch": mine}
-        if order.status is OrderStatus.NEVER_SENT:
+        if status is OrderStatus.NEVER_SENT:
             # Only whose it is can know: an heir may have sent it meanwhile.
             change(_UNSENT, values, waits=False)
             return
-        values |= {"is_done": is_done, "is_certain": rank >= _ENDED}
+        values["is_done"] = is_done = status.is_done
+        values["is_certain"] = RANKS[status] >= _ENDED
         if not is_done and change(_SNAPSHOT, values, waits=False):
             return
         if not change(_TURN, values, waits=False) and self.get(order.client_order_id) is not None:
@@ -399,14 +404,14 @@ def _taken_over(client_order_id: str) -> JournalUnavailable:
 
 def _digest(command: PlaceOrder) -> str:
     """What the order means, so short that it can be kept for ever, and so plain that it can be compared by parts."""
-    return msgspec.json.encode(meaning_of(command), order="deterministic").decode()
+    return _sorted.encode(meaning_of(command)).decode()
 
 
 _REJECTIONS: dict[str, type[OrderRejected]] = {cls.__name__: cls for cls in OrderRejected.__subclasses__()}
 
 
 def _packed(order: Order) -> bytes:
-    return msgspec.json.encode(order, enc_hook=_plain)
+    return _encoder.encode(order)
 
 
 def _plain(value: Any) -> Any:
@@ -416,7 +421,7 @@ def _plain(value: Any) -> Any:
 
 
 def _unpacked(snapshot: bytes) -> Order:
-    return msgspec.json.decode(snapshot, type=Order, dec_hook=_made)
+    return _decoder.decode(snapshot)
 
 
 def _made(kind: type, value: Any) -> Any:
@@ -424,3 +429,8 @@ def _made(kind: type, value: Any) -> Any:
         name, message, details = value
         return _REJECTIONS.get(name, OrderRejected)(message, details)
     raise NotImplementedError(kind)
+
+
+_sorted = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_decoder = msgspec.json.Decoder(Order, dec_hook=_made)

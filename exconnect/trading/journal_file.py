@@ -82,7 +82,8 @@ class JournalFile:
             return known
         # Two threads may both draw one; the loser's stays unused, and is this process's too.
         values = (process.identity(), self._env.wall_ms())
-        number = self._run("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values).lastrowid or 0
+        self.change("INSERT INTO epoch (process, started_ms) VALUES (?, ?)", values)
+        number: int = self.rows("SELECT last_insert_rowid()")[0][0]
         return self._epochs.setdefault(pid, number)
 
     def change(self, statement: str, values: Values, *, waits: bool = True) -> int:
@@ -90,7 +91,10 @@ class JournalFile:
 
         `waits=False`: not for the disk; for what can be found out again after a power cut.
         """
-        return self._run(statement, values, waits=waits).rowcount
+        try:
+            return self.connection(waits=waits).execute(statement, values).rowcount
+        except (sqlite3.Error, OSError) as error:
+            raise self.unusable(error) from error
 
     def rows(self, query: str, values: Values = ()) -> list[Any]:
         """What a query gives, all of it."""
@@ -106,12 +110,6 @@ class JournalFile:
     def transaction(self, *, waits: bool = True) -> Transaction:
         """Several statements that are all or nothing together, while nobody else writes."""
         return Transaction(self, waits=waits)
-
-    def _run(self, statement: str, values: Values, *, waits: bool = True) -> sqlite3.Cursor:
-        try:
-            return self.connection(waits=waits).execute(statement, values)
-        except (sqlite3.Error, OSError) as error:
-            raise self.unusable(error) from error
 
     def unusable(self, error: Exception) -> JournalUnavailable:
         """What the file's error means."""

@@ -92,6 +92,25 @@ def test_halt(intents):
     intents.attempt("a", attempt())
 
 
+def test_a_halt_that_another_process_began_is_heard_of_by_the_first_attempt_that_meets_it(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    assert one.halt_heard() is None
+    other.halt("enough")
+    one.intend(order(), WISH, is_new=True)
+    assert one.halt_heard() is None
+    with pytest.raises(TradingHalted, match="enough"):
+        one.attempt("a", attempt())
+    assert one.halt_heard().reason == "enough"
+    other.resume()
+    assert one.halt_heard() is None
+
+
+def test_a_process_that_begins_while_trading_is_halted_hears_of_it_at_once(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    other.halt("enough")
+    assert one.halt_heard().reason == "enough"
+
+
 def test_a_snapshot_of_no_intent_is_nobodys_business(intents):
     intents.record(order("foreign", OrderStatus.FILLED))
     assert intents.get("foreign") is None
