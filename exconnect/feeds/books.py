@@ -27,6 +27,8 @@ _JITTER_S = 1.0
 _STALE_S = (0.1, 0.5)
 _STALE_TRIES = 5
 _LONGEST_RETRY_S = 30.0
+# Members of an enum are looked up slowly, and these are met with every update.
+_LIVE, _APPLIED = BookState.LIVE, Change.APPLIED
 _LEAST_DEPTH = 500  # levels of a snapshot; fewer are used up as soon as the price moves
 
 
@@ -71,7 +73,7 @@ class _Entry:
 
     @property
     def is_valid(self) -> bool:
-        return self.builder.state is BookState.LIVE
+        return self.builder.state is _LIVE
 
 
 class Books:
@@ -186,7 +188,7 @@ class Books:
         except MalformedMessage:
             self.broken(update.symbol, "an update made no sense")
             raise
-        if change is Change.APPLIED and was_valid and entry.builder.sequence < before:
+        if change is _APPLIED and was_valid and entry.builder.sequence < before:
             # A whole book with a smaller id: valid as ever, but not to be compared with what came before it.
             self._broke(update.symbol, entry, Fault("the exchange counts anew", before + 1, update.last_id))
         self._settle(update.symbol, entry, change, was_valid=was_valid)
@@ -268,7 +270,7 @@ class Books:
         self._outlet.book_broke(symbol, fault or entry.builder.fault or Fault("not valid"))
 
     def _settle(self, symbol: str, entry: _Entry, change: Change, *, was_valid: bool) -> None:
-        if change is Change.APPLIED:
+        if change is _APPLIED:
             if not was_valid:
                 entry.since = self._env.wall()
                 if not self._has_snapshots:

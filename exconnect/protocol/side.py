@@ -24,7 +24,7 @@ from typing import Any
 from exconnect.errors import MalformedMessage
 from exconnect.model.market import Cell
 
-_LEAST = 16  # levels of which the index holds two to four times as many, if nobody looks at more
+_LEAST = 12  # levels of which the index holds two to four times as many, if nobody looks at more
 _NEXT = " "  # a price with it behind it comes next after the price, before all others that begin with it
 _LONGEST = 41  # characters of a number
 

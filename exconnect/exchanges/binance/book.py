@@ -8,6 +8,9 @@ from __future__ import annotations
 from exconnect.protocol.book import Verdict, is_later
 from exconnect.protocol.session import BookUpdate
 
+# Members of an enum are looked up slowly, and these are met with every update.
+_APPLY, _DROP, _RESYNC = Verdict.APPLY, Verdict.DROP, Verdict.RESYNC
+
 
 class SpotSequencer:
     """Spot: an update follows if it begins at or before the id behind the book's; what ends before it is old."""
@@ -35,8 +38,8 @@ class SpotSequencer:
         """
         if update.last_id <= self._last_id:
             is_anew = update.last_id < self._last_id and is_later(update.time_ms, self._time_ms)
-            return Verdict.RESYNC if is_anew else Verdict.DROP
+            return _RESYNC if is_anew else _DROP
         if update.first_id > self._last_id + 1:
-            return Verdict.RESYNC
+            return _RESYNC
         self._last_id, self._time_ms = update.last_id, update.time_ms
-        return Verdict.APPLY
+        return _APPLY

@@ -8,6 +8,8 @@ from __future__ import annotations
 from exconnect.protocol.book import Verdict, is_later
 from exconnect.protocol.session import BookUpdate
 
+# Members of an enum are looked up slowly, and these are met with every update.
+_APPLY, _DROP, _RESYNC, _RESET = Verdict.APPLY, Verdict.DROP, Verdict.RESYNC, Verdict.RESET
 _RESTARTED = 1  # the id with which a restarted service begins: whatever it is called, the message is a whole book
 
 
@@ -40,15 +42,15 @@ class SpotSequencer:
         message that said so was lost. And a whole book with a smaller id that is old by its time came twice.
         """
         last, new = self._last_id, update.last_id
+        if last and new == last + 1 and not update.is_snapshot:
+            self._last_id, self._time_ms = new, update.time_ms
+            return _APPLY
         is_behind = last is not None and new < last
         if new == _RESTARTED or (update.is_snapshot and new != last):
             if is_behind and is_later(self._time_ms, update.time_ms):
-                return Verdict.DROP
+                return _DROP
             self._last_id, self._time_ms = new, update.time_ms
-            return Verdict.RESET
+            return _RESET
         if last is None or new > last + 1:
-            return Verdict.RESYNC
-        if new <= last:
-            return Verdict.RESYNC if is_behind and is_later(update.time_ms, self._time_ms) else Verdict.DROP
-        self._last_id, self._time_ms = new, update.time_ms
-        return Verdict.APPLY
+            return _RESYNC
+        return _RESYNC if is_behind and is_later(update.time_ms, self._time_ms) else _DROP
