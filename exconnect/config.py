@@ -66,7 +66,7 @@ class Settings:
             yield "account must be 1 to 64 printable characters"
         if not isinstance(self.risk, tuple) or not all(map(callable, self.risk)):
             yield "risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None: risk=[check]"
-        if self.journal is not None and not isinstance(self.journal, (str, os.PathLike)):
+        if self.journal is not None and not _is_path(self.journal):
             yield "journal must be a path, 'auto' or None"
         if self.durability not in ("process", "power"):
             yield f"durability={self.durability!r}: must be 'process' or 'power'"
@@ -205,8 +205,12 @@ def _is_budget(value: Any) -> bool:
     return isinstance(value, str) and (value in ("memory", "host") or value.startswith(("redis://", "rediss://")))
 
 
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike)) and bool(os.fspath(value))
+
+
 def _is_file(value: Any) -> bool:
-    return isinstance(value, (str, os.PathLike)) and Path(os.fspath(value)).is_file()
+    return _is_path(value) and Path(os.fspath(value)).is_file()
 
 
 def _is_proxy(value: Any) -> bool:

@@ -332,6 +332,7 @@ class TestSettings:
             ({"account": "a\n"}, "account must be 1 to 64 printable characters"),
             ({"account": 5}, "account must be 1 to 64 printable characters"),
             ({"journal": 5}, "journal must be a path, 'auto' or None"),
+            ({"journal": ""}, "journal must be a path, 'auto' or None"),
             ({"ca_file": "/no/such/file"}, "ca_file='/no/such/file': no such file"),
             ({"ca_file": 5}, "ca_file='5': no such file"),
             ({"risk": None}, "risk must be a sequence of callables"),

@@ -33,6 +33,7 @@ class Plan:
     environment: str  # live, testnet, demo, or the REST base URL
     credentials: Credentials | None
     given_state_dir: Path | None  # None: where the platform keeps such things
+    given_journal: Path | None  # None: in the state directory, or none is wanted
 
     @property
     def account(self) -> str:
@@ -68,11 +69,10 @@ class Plan:
     @property
     def journal(self) -> Path | None:
         """The journal's file; None for a client that cannot trade, or was told to keep none."""
-        chosen = self.settings.journal
-        if chosen is None or self.credentials is None:
+        if self.settings.journal is None or self.credentials is None:
             return None
-        if chosen != "auto":
-            return Path(chosen)
+        if self.given_journal is not None:
+            return self.given_journal
         host = _UNSAFE.sub("_", urlsplit(self.endpoints.rest).netloc)
         return self.state_dir / f"{self.exchange.name}-{host}-{_file_name(self.account)}.journal"
 
@@ -111,7 +111,13 @@ def plan(settings: Settings) -> Plan:
     is_mock = _is_mock(settings.environment)
     state_dir = settings.environment.state_dir if is_mock else os.environ.get(f"{PREFIX}STATE_DIR")
     endpoints, name = _endpoints(exchange, "live" if chosen is None else chosen)
-    return Plan(settings, exchange, endpoints, name, credentials, Path(state_dir) if state_dir else None)
+    journal = None if settings.journal in (None, "auto") else settings.journal
+    return Plan(settings, exchange, endpoints, name, credentials, _fixed(state_dir), _fixed(journal))
+
+
+def _fixed(path: str | os.PathLike[str] | None) -> Path | None:
+    """Absolute: where the program goes later, as daemons do, its journal must not go with it."""
+    return Path(path).absolute() if path else None
 
 
 def _is_mock(environment: Any) -> bool:

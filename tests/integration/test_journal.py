@@ -333,6 +333,23 @@ def test_two_exchanges_two_files(mock):
         assert one.journal != two.journal
 
 
+def test_the_journal_stays_where_it_was_when_the_client_was_made(mock, tmp_path, monkeypatch):
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder in (there, elsewhere):
+        folder.mkdir()
+    monkeypatch.chdir(there)
+    with Client("binance", environment=mock, journal="orders.journal") as client:
+        monkeypatch.chdir(elsewhere)
+        client.place_order(*BUY, price="59000")
+        assert client.journal == there / "orders.journal"
+    monkeypatch.chdir(there)
+    monkeypatch.setenv("EXCONNECT_STATE_DIR", "state")
+    auto = Client("binance", environment=mock.url, credentials=mock.credentials())
+    monkeypatch.chdir(elsewhere)
+    assert auto.journal.parent == there / "state"
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_two_accounts_two_files_whatever_their_labels(mock):
     labels = ("main", "a/b", "a_b", "主账户", "副账户", "Ωλ")
     paths = {label: Client("binance", environment=mock, account=label).journal for label in labels}
