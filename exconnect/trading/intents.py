@@ -133,6 +133,11 @@ def conflict(order: Order, before: dict[str, Any], now: dict[str, Any]) -> Inten
     return IntentConflict(f"{message}: use a new id or key", details)
 
 
+def halted_again(halt: Halt | None, reason: str) -> Halt | None:
+    """What is halted already stays so since then, and for the reason that was given last."""
+    return None if halt is None else Halt(reason or halt.reason, halt.since)
+
+
 def halted(halt: Halt) -> TradingHalted:
     """The error while trading is halted."""
     words = f" ({halt.reason})" if halt.reason else ""
@@ -215,7 +220,7 @@ class Intents:
 
     def halt(self, reason: str) -> None:
         """From now on no order of this process leaves."""
-        self._halt = Halt(reason, self._env.wall())
+        self._halt = halted_again(self._halt, reason) or Halt(reason, self._env.wall())
 
     def resume(self) -> None:
         """End it."""

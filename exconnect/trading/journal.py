@@ -23,7 +23,7 @@ from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
-from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, meaning_of
+from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, halted_again, meaning_of
 from exconnect.trading.journal_file import JournalFile
 from exconnect.trading.orders import RANKS, Evidence, merge
 
@@ -289,8 +289,9 @@ class Journal:
 
     def halt(self, reason: str) -> None:
         """From now on no attempt is written, in whatever process."""
-        self._halted_here, self._has_heard_of_halt = Halt(reason, self._env.wall()), True
-        value = msgspec.json.encode((reason, self._halted_here.since.isoformat())).decode()
+        halt = halted_again(self.halt_state(), reason) or Halt(reason, self._env.wall())
+        self._halted_here, self._has_heard_of_halt = halt, True
+        value = msgspec.json.encode((halt.reason, halt.since.isoformat())).decode()
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
 

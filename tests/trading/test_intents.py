@@ -111,6 +111,15 @@ def test_a_process_that_begins_while_trading_is_halted_hears_of_it_at_once(tmp_p
     assert one.halt_heard().reason == "enough"
 
 
+def test_to_halt_again_keeps_since_when_and_why(intents):
+    intents.halt("enough")
+    first = intents.halt_state()
+    intents.halt("")
+    assert intents.halt_state() == first
+    intents.halt("more than enough")
+    assert intents.halt_state() == first._replace(reason="more than enough")
+
+
 def test_a_snapshot_of_no_intent_is_nobodys_business(intents):
     intents.record(order("foreign", OrderStatus.FILLED))
     assert intents.get("foreign") is None
