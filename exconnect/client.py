@@ -475,6 +475,7 @@ class Client(AccountData):
         """From now on places and amends raise `TradingHalted`; cancels go on.
 
         In every process that shares the journal, also after a restart; without a journal in this process alone.
+        What is halted already stays so since then, and for the reason that was given last.
 
         Raises:
             JournalUnavailable: it cannot be written, so that other processes do not hear of it.
