@@ -383,7 +383,7 @@ def test_a_refusal_is_remembered(client, mock):
 @pytest.mark.parametrize("fault", [("reset", {}), ("status", {"status": 503}), ("garbage", {})], ids=lambda f: f[0])
 def test_a_lost_answer_is_found_and_never_doubled(client, mock, fault):
     planned = mock.faults.add(fault[0], on="place_order", at="after_accept", **fault[1])
-    order = client.place_order(BTC, "buy", "0.01", price="59000", timeout=8)
+    order = client.place_order(BTC, "buy", "0.01", price="59000", timeout=30)
     assert planned.fired == 1
     assert (order.status, order.price, order.quantity) == (OrderStatus.NEW, 59000, D("0.01"))
     assert [each.client_order_id for each in mock.ledger.orders()] == [order.client_order_id]

@@ -267,7 +267,7 @@ def test_a_forked_child_writes_under_its_own_epoch(client, mock):
     pid = os.fork()
     if pid == 0:
         try:
-            order = client.place_order(*BUY, price="57000", timeout=5)
+            order = client.place_order(*BUY, price="57000", timeout=30)
             os._exit(0 if order.status is OrderStatus.NEW else 1)
         finally:
             os._exit(2)

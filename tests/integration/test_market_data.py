@@ -210,7 +210,7 @@ def test_a_client_works_in_a_forked_child(client):
     pid = os.fork()
     if pid == 0:
         try:
-            order = client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=5)
+            order = client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=30)
             os.write(write, order.client_order_id.encode())
         finally:
             os._exit(0)

@@ -345,7 +345,7 @@ def test_many_orders_without_an_answer_are_looked_for_at_once(client, mock):
     asked = sent(mock, "fetch_order")
     with Client(mock.exchange, environment=mock) as later:
         assert not later.instruments
-        found = later.recover(timeout=40)
+        found = later.recover(timeout=60)
     assert {order.client_order_id for order in found} == set(names)
     assert {(order.status, order.symbol) for order in found} == {(OrderStatus.NEW, "BTC/USDT")}
     assert sent(mock, "fetch_order") == asked

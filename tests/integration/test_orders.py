@@ -250,6 +250,8 @@ def test_no_answer_and_no_order_is_unknown_not_a_failure(client, mock):
 
 
 def test_an_unknown_order_that_shows_up_late_is_resolved(client, mock):
+    client.fetch_instrument("BTC/USDT")
+    client.fetch_balances()
     mock.faults.add("reset", on="place_order", at="after_accept")
     mock.faults.add("lag", on="fetch_order", seconds=2.0, times=None)
 
@@ -266,6 +268,8 @@ def test_what_nobody_waits_for_any_more_is_still_found(client, mock):
     from threading import Event
 
     found = Event()
+    client.fetch_instrument("BTC/USDT")
+    client.fetch_balances()
 
     @client.orders.on_change
     def hear(order):

@@ -58,7 +58,7 @@ def test_killed_between_the_attempt_and_the_first_byte(mock, client, elsewhere_p
 
 def test_killed_between_the_answer_and_its_record(mock, client, elsewhere_placing):
     elsewhere_placing("send = venue.http.send\nvenue.http.send = lambda *given, **more: die(send(*given, **more))")
-    (order,) = client.recover(timeout=10)
+    (order,) = client.recover(timeout=60)
     assert (order.client_order_id, order.status) == ("mine", OrderStatus.NEW)
     assert [each.client_order_id for each in mock.ledger.orders()] == ["mine"]
 
@@ -109,10 +109,10 @@ def test_a_fork_in_the_middle_of_a_call(mock, client):
         if pid == 0:
             status = 1
             try:
-                status = 0 if client.place_order(*BUY, price="57000", timeout=10).status is OrderStatus.NEW else 2
+                status = 0 if client.place_order(*BUY, price="57000", timeout=30).status is OrderStatus.NEW else 2
             finally:
                 os._exit(status)
-        assert call.result(timeout=20).status is OrderStatus.NEW
+        assert call.result(timeout=60).status is OrderStatus.NEW
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert len(mock.ledger.orders()) == 3
 
@@ -124,10 +124,10 @@ def test_a_client_that_is_closed_in_the_middle_of_a_call(mock, client):
         assert hang.wait(30)
         client.close()
         with pytest.raises(OutcomeUnknown) as caught:
-            call.result(timeout=20)
+            call.result(timeout=60)
     assert caught.value.client_order_id == "mine"
     with Client("binance", environment=mock) as later:
-        assert [order.status for order in later.recover(timeout=10)] == [OrderStatus.NEW]
+        assert [order.status for order in later.recover(timeout=60)] == [OrderStatus.NEW]
     assert len(mock.ledger.orders()) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_cancel_that_overtakes_its_order(each):
         call = pool.submit(client.place_order, *BUY, price="59000", client_order_id="mine")
         assert late.wait(30)
         canceled = client.cancel_order("mine", symbol="BTC/USDT")
-        assert call.result(timeout=20).client_order_id == "mine"
+        assert call.result(timeout=60).client_order_id == "mine"
     assert canceled.status is OrderStatus.CANCELED
     assert client.orders.get("mine").status is OrderStatus.CANCELED
     assert [order.status for order in mock.ledger.orders()] == ["canceled"]
@@ -152,7 +152,7 @@ def test_a_cancel_of_everything_while_an_order_is_on_its_way(each, monkeypatch):
         call = pool.submit(client.place_order, *BUY, price="59000")
         assert late.wait(30)
         client.cancel_all_orders("BTC/USDT")
-        call.result(timeout=20)
+        call.result(timeout=60)
     assert [order.status for order in mock.ledger.orders()] == ["canceled"]
 
 
