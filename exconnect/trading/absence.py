@@ -7,8 +7,8 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from exconnect.errors import OrderNotFound
-from exconnect.model.enums import OrderStatus, Source
+from exconnect.errors import ExconnectError, OrderNotFound
+from exconnect.model.enums import OrderStatus, Outcome, Source
 from exconnect.protocol.pages import mark_item, mark_order, whole
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ def conclude(desk: Desk, case: Case, order: Order, instrument: Instrument, deadl
     if not doubts.is_old(case) and not doubts.was_followed(case, desk.orders.followed_since):
         if not doubts.begin_fence(case):
             return None
-        found = None
-        try:
-            found = _fenced(desk, order, instrument, deadline)
-        finally:
-            doubts.end_fence(case, was_there=found is not None)
+        found = _fenced(desk, case, order, instrument, deadline)
         if found is not None or doubts.lag.is_alarming:
             return found
     status, words = OrderStatus.NOT_ACCEPTED, None
@@ -147,7 +143,21 @@ def _fills_since(desk: Desk, case: Case, instrument: Instrument, deadline: Deadl
 # ---- the fence ------------------------------------------------------------------------------------------------------
 
 
-def _fenced(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
+def _fenced(desk: Desk, case: Case, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
+    was_there: bool | None = None
+    try:
+        found = _canceled(desk, order, instrument, deadline)
+        was_there = found is not None
+    except ExconnectError as error:
+        if error.outcome is not Outcome.UNKNOWN and not error.details.get("uncertain"):
+            was_there = False  # no cancel has been done
+        raise
+    finally:
+        desk.doubts.end_fence(case, desk.gateway.server_now_ms(), was_there=was_there)
+    return found
+
+
+def _canceled(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline) -> Order | None:
     """Cancel it: None if the exchange does not know it. If it does, it is canceled, and what became of it is given.
 
     Raises:
@@ -157,9 +167,9 @@ def _fenced(desk: Desk, order: Order, instrument: Instrument, deadline: Deadline
     try:
         canceled = desk.call(call, deadline.left)
     except OrderNotFound as error:
-        if desk.doubts.says_unknown(error):
+        if desk.doubts.says_unknown(error) and not error.details.get("uncertain"):
             return None
-        raise
+        raise  # also the echo of an attempt before it that may have canceled it
     log.warning("order %s of %s: nobody showed it, and it was open: canceled", order.client_order_id, order.symbol)
     if canceled is None:  # acknowledged: the next look shows it
         return order

@@ -218,10 +218,13 @@ class Doubts:
             case.is_at_fence = True
             return True
 
-    def end_fence(self, case: Case, *, was_there: bool) -> None:
-        """What the cancel said, if it said anything."""
+    def end_fence(self, case: Case, server_now_ms: int, *, was_there: bool | None) -> None:
+        """What the cancel has met. None: nobody knows, so it may be over only now, and a margin begins anew."""
         with self._lock:
-            case.is_at_fence, case.was_there = False, was_there
+            case.is_at_fence, case.was_there = False, bool(was_there)
+            if was_there is None:
+                case.sent = case.sent._replace(expires_ms=max(case.sent.expires_ms, server_now_ms))
+                case.misses, case.is_missing = 0, False
 
     def says_missing(self, error: OrderNotFound) -> bool:
         """Whether the refusal of a query says that there is no such order."""

@@ -178,6 +178,20 @@ def test_who_looks_while_another_cancels_what_nothing_shows_concludes_nothing(cl
     assert sent(mock, "cancel_order") == 1
 
 
+def test_a_cancel_whose_answer_is_lost_is_no_evidence(client, mock, monkeypatch):
+    monkeypatch.setattr("exconnect.trading.absence._orders_since", lambda *_: ())
+    mock.faults.add("reset", on="place_order", at="after_accept")
+    blind = mock.faults.add("lag", on="fetch_order", seconds=300, times=None)
+    lost = mock.faults.add("reset", on="cancel_order", at="after_accept")
+    error = unknown(client)
+    with ThreadPoolExecutor(1) as pool:
+        resolving = pool.submit(error.resolve, 50)
+        assert lost.wait(50)
+        wait([resolving], 0.5)  # the cancel is repeated, and its refusal may be an echo
+        blind.remove()
+        assert is_canceled(client, resolving.result())
+
+
 def test_canceling_what_never_arrived(client, mock):
     lose_the_request(mock)
     error = unknown(client)
