@@ -62,6 +62,10 @@ TRIED = {  # how a row begins → the file and the name of a test
     "418 or 403": (RETRIES, "test_a_ban_is_obeyed_by_all_calls"),
     "the time is refused": (RETRIES, "test_a_refused_timestamp_is_made_anew_once"),
     "key, signature": (GATEWAY, "test_a_wrong_key_is_not_hammered"),
+    "the exchange says that it has": (
+        BATCH,
+        "test_an_order_that_was_taken_and_called_one_too_many_is_no_refused_one",
+    ),
     "the exchange only acknowledges": (BATCH, "test_waiting_gets_an_orders_fate"),
     "it is filled before the answer": (FAULTS, "test_fills_that_come_before_the_answer_are_in_it"),
     "Ctrl-C": (ORDERS, "test_an_interrupt_in_the_middle_of_a_send_leaves_the_order_unknown"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from exconnect.errors import ExchangeError, ExconnectError, InsufficientFunds, OutcomeUnknown
+from exconnect.errors import DuplicateOrder, ExchangeError, ExconnectError, InsufficientFunds, OutcomeUnknown
 from exconnect.model.enums import OrderStatus, OrderType, Side
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.trading.intents import halted
@@ -207,7 +207,7 @@ class Places:
             ExconnectError: `error`; `OutcomeUnknown` if it is still open what became of the order.
         """
         order, instrument = ready.order, ready.instrument
-        if isinstance(error, OutcomeUnknown):
+        if isinstance(error, OutcomeUnknown) or _is_there_already(ready, error):
             log.warning("order %s of %s: %s; it is looked for", order.client_order_id, order.symbol, error.message)
             unknown = self._desk.orders.apply(as_unknown(order))
             found = find_out(self._desk, unknown, instrument, deadline)
@@ -232,6 +232,14 @@ class Places:
         self._desk.orders.apply(
             as_unknown(order) if sending.has_begun else replace(order, status=OrderStatus.NEVER_SENT)
         )
+
+
+def _is_there_already(ready: Ready, error: ExconnectError) -> bool:
+    """Whether the exchange refuses an id that was made here as one that it has.
+
+    Nobody else makes it: an attempt before, which was answered with a refusal or made elsewhere, was executed.
+    """
+    return isinstance(error, DuplicateOrder) and ready.command.client_order_id is None
 
 
 def pending(exchange: str, command: PlaceOrder, client_order_id: str, now: datetime) -> Order:

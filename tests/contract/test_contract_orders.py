@@ -13,6 +13,7 @@ from exconnect import (
     CancelOrder,
     Capability,
     Client,
+    DuplicateOrder,
     ExconnectError,
     InsufficientFunds,
     IntentConflict,
@@ -389,6 +390,21 @@ def test_a_lost_answer_is_found_and_never_doubled(client, mock, fault):
     assert [each.client_order_id for each in mock.ledger.orders()] == [order.client_order_id]
     assert sent(mock, "place_order") == 1
     assert client.orders.unresolved() == []
+
+
+@pytest.mark.parametrize("key", [None, "invoice-17"])
+def test_an_order_that_was_taken_and_called_one_too_many_is_no_refused_one(client, mock, key):
+    mock.faults.add("status", on="place_order", at="after_accept", status=429, retry_after=1)
+    order = client.place_order(BTC, "buy", "0.01", price="59000", idempotency_key=key, timeout=30)
+    assert (order.status, order.price, order.rejection) == (OrderStatus.NEW, 59000, None)
+    assert [each.client_order_id for each in mock.ledger.orders()] == [order.client_order_id]
+    assert sent(mock, "place_order") == 2
+
+
+def test_an_id_of_ones_own_that_the_exchange_has_is_refused(client, mock):
+    mock.faults.add("status", on="place_order", at="after_accept", status=429, retry_after=1)
+    error = refusal(client, BTC, "buy", "0.01", price="59000", client_order_id="mine-3", timeout=30)
+    assert type(error) is DuplicateOrder  # it may be an order of somebody else's
 
 
 def test_a_batch_whose_answer_is_lost_is_found_order_by_order(client, mock):
