@@ -59,8 +59,11 @@ class IntentLog(Protocol):
         `is_new`: the id was made just now, for this wish. It is kept by the time of its attempt.
         """
 
-    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
-        """Keep what is about to leave; what this raises means that nothing is sent."""
+    def attempt(self, client_order_id: str, attempt: Attempt, *others: str) -> None:
+        """Keep what is about to leave; what this raises means that nothing is sent.
+
+        `others`: ids of orders that leave in the same request.
+        """
 
     def sent(self, client_order_id: str) -> Sent | None:
         """When it was sent, None if no attempt is known."""
@@ -173,7 +176,7 @@ class Intents:
             self._kept[order.client_order_id] = command, order
             return None
 
-    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
+    def attempt(self, client_order_id: str, attempt: Attempt, *others: str) -> None:
         """Refuse while trading is halted: somebody may have halted while the order waited for its turn.
 
         Raises:
@@ -181,12 +184,13 @@ class Intents:
         """
         if self._halt is not None:
             raise halted(self._halt)
-        if attempt.timestamp_ms is not None and attempt.expires_ms is not None:
-            with self._lock:
-                known = self._sent.get(client_order_id)
-                first_ms = attempt.timestamp_ms if known is None else min(known.first_ms, attempt.timestamp_ms)
-                expires_ms = attempt.expires_ms if known is None else max(known.expires_ms, attempt.expires_ms)
-                self._sent[client_order_id] = Sent(first_ms, expires_ms)
+        first_ms, expires_ms = attempt.timestamp_ms, attempt.expires_ms
+        if first_ms is None or expires_ms is None:
+            return
+        with self._lock:
+            for name in (client_order_id, *others):
+                known = self._sent.get(name, Sent(first_ms, expires_ms))
+                self._sent[name] = Sent(min(known.first_ms, first_ms), max(known.expires_ms, expires_ms))
 
     def sent(self, client_order_id: str) -> Sent | None:
         """When it was sent, None if no attempt is known."""

@@ -141,13 +141,25 @@ class Journal:
             )
             return None
 
-    def attempt(self, client_order_id: str, attempt: Attempt) -> None:
+    def attempt(self, client_order_id: str, attempt: Attempt, *others: str) -> None:
         """Write down what is about to leave; without this row nothing is sent.
+
+        `others`: ids of orders that leave in the same request. All are written in one commit, or none is.
 
         Raises:
             TradingHalted: somebody halted trading.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
+        if others:
+            with self.transaction():
+                for name in (client_order_id, *others):
+                    self._write_attempt(name, attempt)
+        else:
+            self._write_attempt(client_order_id, attempt)
+        for name in (client_order_id, *others):
+            self._unwritten.pop(name, None)
+
+    def _write_attempt(self, client_order_id: str, attempt: Attempt) -> None:
         row = {
             "id": client_order_id,
             "epoch": self._file.epoch(),
@@ -160,7 +172,6 @@ class Journal:
         if not is_written and not self._file.change(_ATTEMPT, row):
             halt = self.halt_state()
             raise _taken_over(client_order_id) if halt is None else halted(halt)
-        self._unwritten.pop(client_order_id, None)
 
     def sent(self, client_order_id: str) -> Sent | None:
         """When it was sent, None if no attempt was written down.

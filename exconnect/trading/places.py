@@ -53,8 +53,8 @@ class Sending:
 
     def __call__(self, attempt: Attempt) -> None:
         """An attempt is about to leave."""
-        for client_order_id in self._ids:
-            self._intents.attempt(client_order_id, attempt)
+        first, *others = self._ids
+        self._intents.attempt(first, attempt, *others)
         self.has_begun = True
 
 

@@ -273,6 +273,38 @@ def test_a_new_id_of_who_was_taken_for_dead_leaves_nothing_open(tmp_path, monkey
     assert other.orders() == []
 
 
+def test_orders_that_leave_together_are_written_in_one_commit(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    for name in "abc":
+        one.intend(order(name), WISH, is_new=name != "b")
+    done = []
+    one._file.connection().set_trace_callback(done.append)
+    one.attempt("a", attempt(), "b", "c")
+    assert done.count("COMMIT") == done.count("BEGIN IMMEDIATE") == 1
+    assert [other.sent(name) for name in "abc"] == [(1_000, 6_000)] * 3
+
+
+def test_of_orders_that_leave_together_all_are_written_or_none(tmp_path):
+    one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
+    for name in "ab":
+        one.intend(order(name), WISH, is_new=True)
+    with pytest.raises(JournalUnavailable, match="was not sent"):
+        one.attempt("a", attempt(), "b", "unheard-of")
+    assert other.orders() == []
+    one.record(order("a", status=OrderStatus.NEVER_SENT))
+    assert [(o.client_order_id, o.status) for o in other.orders()] == [("a", OrderStatus.NEVER_SENT)]
+    one.attempt("b", attempt("b"))
+    assert other.sent("b") == (1_000, 6_000)
+
+
+def test_all_orders_that_leave_together_were_sent(intents):
+    for name in "ab":
+        intents.intend(order(name), WISH)
+    intents.attempt("a", attempt(), "b")
+    intents.attempt("b", msgspec.structs.replace(attempt(), timestamp_ms=2_000, expires_ms=7_000))
+    assert [intents.sent(name) for name in "ab"] == [(1_000, 6_000), (1_000, 7_000)]
+
+
 def test_what_was_over_and_lives_on_is_open_again(journal):
     journal.intend(order(), WISH)
     journal.record(order(status=OrderStatus.NOT_ACCEPTED))
