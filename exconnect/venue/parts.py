@@ -177,6 +177,11 @@ class Venue:
             if not is_same:
                 text = f"clients of one account in one process share one journal: {account.journal}, not {what.journal}"
                 raise ConfigurationError(text, {"exchange": what.exchange.name})
+            others = [other.journal for other in shared.accounts.values() if other is not account]
+            if what.journal is not None and what.journal in others:
+                # One would seek the other's orders on its own exchange, and take them for never accepted.
+                text = f"{what.journal} is already the journal of another account in this process; each needs its own"
+                raise ConfigurationError(text, {"exchange": what.exchange.name})
             shared.hosts[place] = host
             shared.accounts[*place, what.account] = account
             account.users += 1

@@ -301,6 +301,16 @@ def test_another_journal_for_the_same_account(client, mock, tmp_path):
         other.fetch_time()
 
 
+def test_one_journal_for_two_exchanges(client):
+    client.place_order(*BUY, price="50000")
+    with (
+        MockExchange("bybit", activity=0) as bybit,
+        Client("bybit", environment=bybit, journal=client.journal) as stranger,
+        pytest.raises(ConfigurationError, match="already the journal of another account"),
+    ):
+        stranger.recover()
+
+
 def test_one_journal_however_the_address_was_given(client, mock, tmp_path, monkeypatch):
     order = client.place_order(*BUY, price="50000")
     monkeypatch.setenv("EXCONNECT_STATE_DIR", str(tmp_path))
