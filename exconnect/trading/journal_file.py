@@ -13,11 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from exconnect.errors import JournalUnavailable
 from exconnect.runtime import process
@@ -48,8 +44,7 @@ _TABLES = (
     listener INTEGER NOT NULL, symbol TEXT NOT NULL, order_id TEXT NOT NULL, fill_id TEXT NOT NULL,
     time_ms INTEGER NOT NULL, PRIMARY KEY (listener, symbol, order_id, fill_id)) WITHOUT ROWID""",
     "CREATE TABLE lag (day INTEGER PRIMARY KEY, seconds REAL NOT NULL)",
-    # To look at; and a program that knows no versions has a table of this name, finds that it cannot write there, and
-    # sends nothing.
+    # For whoever looks into the file.
     """CREATE VIEW attempt AS
     SELECT client_order_id, attempt_epoch AS epoch, sent_ms, expires_ms, attempts FROM intent
     WHERE attempts IS NOT NULL""",
@@ -237,73 +232,14 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _build(db: sqlite3.Connection) -> None:
-    """Make the tables; what a file from before there were versions holds goes into them."""
     db.execute("BEGIN IMMEDIATE")
     try:
         if _version(db) != _VERSION:  # nobody was faster
-            is_old = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'intent'").fetchone() is not None
-            for statement in _SET_ASIDE if is_old else ():
-                db.execute(statement)
             for statement in _TABLES:
-                db.execute(statement.replace("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1))
-            if is_old:
-                _take_in(db)
+                db.execute(statement)
             db.execute(f"PRAGMA user_version = {_VERSION}")
         db.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
-
-
-_SET_ASIDE = (
-    "ALTER TABLE intent RENAME TO old_intent",
-    "ALTER TABLE attempt RENAME TO old_attempt",
-    "DROP INDEX open_intent",
-    "DROP INDEX IF EXISTS whole_intent",
-)
-_COPY = """
-INSERT INTO intent (client_order_id, digest, epoch, created_ms, is_done, snapshot)
-SELECT client_order_id, digest, epoch, created_ms, is_done, snapshot FROM old_intent ORDER BY created_ms
-"""
-_OLD_ATTEMPTS = """
-SELECT client_order_id, number, epoch, operation, timestamp_ms, recv_window_ms, expires_ms, host, params
-FROM old_attempt ORDER BY client_order_id, number
-"""
-
-
-def _take_in(db: sqlite3.Connection) -> None:
-    db.execute(_COPY)
-    for name, rows in groupby(db.execute(_OLD_ATTEMPTS), itemgetter(0)):
-        attempts = [_Old(*row) for row in rows]
-        db.execute(
-            "UPDATE intent SET attempt_epoch = ?, sent_ms = ?, expires_ms = ?, attempts = ? WHERE client_order_id = ?",
-            (
-                attempts[-1].epoch,
-                min((each.timestamp_ms for each in attempts if each.timestamp_ms is not None), default=None),
-                max((each.expires_ms for each in attempts if each.expires_ms is not None), default=None),
-                "\n".join(each.text() for each in attempts),
-                name,
-            ),
-        )
-    db.execute("DROP TABLE old_intent")
-    db.execute("DROP TABLE old_attempt")
-
-
-class _Old(NamedTuple):
-    """A row of the table in which attempts were kept."""
-
-    client_order_id: str
-    number: int
-    epoch: int
-    operation: str
-    timestamp_ms: int | None
-    recv_window_ms: int | None
-    expires_ms: int | None
-    host: str
-    params: bytes
-
-    def text(self) -> str:
-        values = self._asdict() | {"symbol": None, "params": msgspec.Raw(self.params)}
-        del values["epoch"]
-        return msgspec.json.encode(values).decode()

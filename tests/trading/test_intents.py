@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import re
 import sqlite3
 import threading
 from dataclasses import replace
@@ -17,7 +16,7 @@ from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import Fill, Order, PlaceOrder
 from exconnect.trading.intents import Intents
-from exconnect.trading.journal import Journal, _digest, _packed
+from exconnect.trading.journal import Journal
 from exconnect.trading.journal_file import JournalFile
 
 NOW, LATER = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
@@ -322,70 +321,6 @@ def test_what_is_wrong_with_a_file(journal):
     db.execute("UPDATE intent SET snapshot = '{}' WHERE client_order_id = 'a'")
     db.execute("UPDATE intent SET attempts = '{}' WHERE client_order_id = 'b'")
     assert len(journal.verify()) == 2
-
-
-# What a program wrote before the file had a version.
-UNVERSIONED = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE epoch (
-    epoch INTEGER PRIMARY KEY, process TEXT NOT NULL, started_ms INTEGER NOT NULL, retired_ms INTEGER);
-CREATE TABLE intent (
-    client_order_id TEXT PRIMARY KEY, digest TEXT NOT NULL, epoch INTEGER NOT NULL, created_ms INTEGER NOT NULL,
-    snapshot BLOB NOT NULL, is_done INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE attempt (
-    client_order_id TEXT NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL, operation TEXT NOT NULL,
-    timestamp_ms INTEGER, recv_window_ms INTEGER, expires_ms INTEGER, host TEXT NOT NULL, params BLOB NOT NULL,
-    outcome TEXT, PRIMARY KEY (client_order_id, number)) WITHOUT ROWID;
-CREATE INDEX open_intent ON intent (epoch) WHERE is_done = 0;
-CREATE INDEX whole_intent ON intent (created_ms) WHERE is_done = 1;
-INSERT INTO meta VALUES ('halt', '["enough","2026-01-01T00:00:00+00:00"]');
-INSERT INTO epoch VALUES (1, 'boot 1 1', 1, NULL);
-INSERT INTO attempt VALUES ('sent', 1, 1, 'place_order', 1000, 5000, 6000, 'h', '[["symbol","BTCUSDT"]]', NULL);
-INSERT INTO attempt VALUES ('sent', 2, 1, 'place_order', 2000, 5000, 7000, 'h', '[["symbol","BTCUSDT"]]', NULL);
-"""
-OLD_ATTEMPT = "INSERT INTO attempt VALUES ('a', 1, 1, 'place_order', 1, 2, 3, 'h', '[]', NULL)"
-
-
-def written_before_there_were_versions(path):
-    db = sqlite3.connect(path, isolation_level=None)
-    db.executescript(UNVERSIONED)
-    ends = {"done": OrderStatus.FILLED, "sent": OrderStatus.PENDING_NEW, "wanted": OrderStatus.PENDING_NEW}
-    for number, (name, status) in enumerate(ends.items()):
-        now = order(name, status)
-        values = (name, _digest(WISH), number, _packed(now), now.is_done)
-        db.execute("INSERT INTO intent VALUES (?, ?, 1, ?, ?, ?)", values)
-    return db
-
-
-def test_a_file_from_before_there_were_versions_is_read_and_written_on(tmp_path):
-    old = written_before_there_were_versions(tmp_path / "j")
-    journal = Journal(tmp_path / "j", Environment())
-
-    assert [each.client_order_id for each in journal.orders()] == ["done", "sent", "wanted"]
-    assert journal.sent("sent") == (1_000, 7_000)
-    assert journal.sent("wanted") is None
-    assert journal.halt_state().reason == "enough"
-    assert [(o.client_order_id, o.status) for o in journal.take_over()] == [("sent", OrderStatus.UNKNOWN)]
-    assert journal.get("wanted").status is OrderStatus.NEVER_SENT
-    assert journal.verify() == []
-    journal.resume()
-    assert journal.intend(order("done"), WISH).order.status is OrderStatus.FILLED
-    journal.intend(order("new"), WISH)
-    journal.attempt("new", attempt("new"))
-    with pytest.raises(sqlite3.OperationalError, match="view"):
-        old.execute(OLD_ATTEMPT)
-    old.close()
-
-
-def test_a_program_that_knows_no_versions_sends_nothing(journal):
-    journal.next_epoch()
-    old = sqlite3.connect(journal.path, isolation_level=None)
-    for statement in UNVERSIONED.split(";\n"):
-        if statement.startswith("CREATE"):
-            old.execute(re.sub("CREATE (TABLE|INDEX)", r"\g<0> IF NOT EXISTS", statement))
-    with pytest.raises(sqlite3.OperationalError, match="view"):
-        old.execute(OLD_ATTEMPT)
-    old.close()
 
 
 def test_a_file_of_a_later_version_is_left_alone(journal):
