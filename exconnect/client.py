@@ -478,7 +478,7 @@ class Client(AccountData):
         What is halted already stays so since then, and for the reason that was given last.
 
         Raises:
-            JournalUnavailable: it cannot be written, so that other processes do not hear of it.
+            JournalUnavailable: it cannot be written: this process is halted, the others do not hear of it.
         """
         self._open().account.intents.halt(reason)
 

@@ -84,7 +84,8 @@ class Journal:
         self._env = env
         self._file = JournalFile(path, env, durability)
         self._unwritten: dict[str, tuple[Order, PlaceOrder]] = {}  # wishes whose attempt is still to come
-        self._halted_here: Halt | None = None  # this process obeys also when the file cannot be written
+        self._halted_here: Halt | None = None  # obeyed also when the file cannot be read
+        self._unwritten_halt: Halt | None = None  # this process obeys what it could not tell the others
         self._has_heard_of_halt = True  # or has not looked yet
 
     # ------------------------------------------------------------ intents
@@ -150,6 +151,8 @@ class Journal:
             TradingHalted: somebody halted trading.
             JournalUnavailable: it cannot be written, or this process was taken for dead meanwhile.
         """
+        if self._unwritten_halt is not None:
+            raise halted(self._unwritten_halt)
         if others:
             with self.transaction():
                 for name in (client_order_id, *others):
@@ -299,18 +302,24 @@ class Journal:
     # ------------------------------------------------------------ the kill switch
 
     def halt(self, reason: str) -> None:
-        """From now on no attempt is written, in whatever process."""
+        """From now on no attempt is written, in whatever process.
+
+        Raises:
+            JournalUnavailable: it cannot be written; this process obeys all the same, until `resume()`.
+        """
         halt = halted_again(self.halt_state(), reason) or Halt(reason, self._env.wall())
-        self._halted_here, self._has_heard_of_halt = halt, True
+        self._halted_here = self._unwritten_halt = halt
+        self._has_heard_of_halt = True
         value = msgspec.json.encode((halt.reason, halt.since.isoformat())).decode()
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
+        self._unwritten_halt = None
 
     def resume(self) -> None:
         """End it."""
-        self._halted_here = None
         with self.transaction() as db:
             db.execute("DELETE FROM meta WHERE name = 'halt'")
+        self._halted_here = self._unwritten_halt = None
 
     def halt_state(self) -> Halt | None:
         """Since when and why, None if trading goes on; what this process was told, if the file cannot be read.
@@ -321,9 +330,10 @@ class Journal:
             rows = self._file.rows("SELECT value FROM meta WHERE name = 'halt'")
         except JournalUnavailable:
             return self._halted_here
-        self._has_heard_of_halt = bool(rows)
         if not rows:
-            return None
+            self._has_heard_of_halt = self._unwritten_halt is not None
+            return self._unwritten_halt
+        self._has_heard_of_halt = True
         reason, since = msgspec.json.decode(rows[0][0])
         return Halt(reason, datetime.fromisoformat(since))
 

@@ -217,6 +217,37 @@ except TradingHalted as error:
     assert len(mock.ledger.orders()) == 1
 
 
+def test_a_halt_that_cannot_be_written_holds_in_its_own_process(client):
+    client.place_order(*BUY, price="58000")
+    locked = sqlite3.connect(client.journal, isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalUnavailable):
+        client.halt("prices look wrong")
+    locked.execute("ROLLBACK")
+    locked.close()
+    assert client.is_halted
+    for _ in range(2):
+        with pytest.raises(TradingHalted, match="prices look wrong"):
+            client.place_order(*BUY, price="59000")
+    with pytest.raises(TradingHalted):
+        client.raw.post("/api/v3/order", {"symbol": "BTCUSDT"})
+    client.resume()
+    assert not client.is_halted
+    assert client.place_order(*BUY, price="59000").is_open
+
+
+def test_a_resume_that_cannot_be_written_leaves_the_halt(client):
+    client.halt("prices look wrong")
+    locked = sqlite3.connect(client.journal, isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalUnavailable):
+        client.resume()
+    locked.execute("ROLLBACK")
+    locked.close()
+    with pytest.raises(TradingHalted, match="prices look wrong"):
+        client.place_order(*BUY, price="59000")
+
+
 def test_who_waits_for_budget_while_trading_is_halted_sends_nothing(client, mock, elsewhere, monkeypatch):
     client.place_order(*BUY, price="58000")
     gateway = client._open().gateway
