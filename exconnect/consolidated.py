@@ -49,7 +49,7 @@ class ConsolidatedLevel(NamedTuple):
         return f"{tidy(self.price)} x {tidy(self.quantity)} on {self.exchange}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class ConsolidatedView:
     """The books of several exchanges at one moment. `exchanges` are in; `missing` says why the others are not."""
 
@@ -57,13 +57,30 @@ class ConsolidatedView:
     time: datetime
     exchanges: tuple[str, ...]
     missing: Mapping[str, str]
-    _books: tuple[Book, ...] = field(repr=False, default=())
-    _fees: Mapping[str, Decimal] = field(repr=False, default_factory=dict)
+    _books: tuple[Book, ...] = field(repr=False)
+    _fees: Mapping[str, Decimal] = field(repr=False)
 
     _sides: tuple[_Merged, _Merged] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_sides", (_Merged(self._books, "bids"), _Merged(self._books, "asks")))
+    def __init__(
+        self,
+        symbol: str,
+        time: datetime,
+        exchanges: tuple[str, ...],
+        missing: Mapping[str, str],
+        books: tuple[Book, ...],
+        fees: Mapping[str, Decimal],
+    ) -> None:
+        # All at once: the constructor of a frozen class sets one after the other, which takes as long as a book's view.
+        vars(self).update(
+            symbol=symbol,
+            time=time,
+            exchanges=exchanges,
+            missing=missing,
+            _books=books,
+            _fees=fees,
+            _sides=(_Merged(books, "bids"), _Merged(books, "asks")),
+        )
 
     @property
     def bids(self) -> Sequence[ConsolidatedLevel]:
@@ -187,13 +204,11 @@ _new: Any = tuple.__new__  # what ConsolidatedLevel() does, without a call in be
 
 def _reach(index: int | slice) -> int:
     """How many levels must be known to answer."""
-    last = index + 1 if isinstance(index, int) else index.stop
-    is_near = last is not None and last > 0 and (isinstance(index, int) or _is_forward(index))
-    return last if is_near else sys.maxsize
-
-
-def _is_forward(index: slice) -> bool:
-    return (index.start is None or index.start >= 0) and (index.step is None or index.step > 0)
+    if isinstance(index, int):
+        return index + 1 if index >= 0 else sys.maxsize
+    start, stop, step = index.start, index.stop, index.step
+    is_near = stop is not None and stop >= 0 and (start is None or start >= 0) and (step is None or step > 0)
+    return stop if is_near else sys.maxsize
 
 
 class ConsolidatedBook:

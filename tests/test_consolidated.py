@@ -122,7 +122,7 @@ class TestSides:
             Book(exchange=name, symbol="BTC/USDT", bids=Levels(side), asks=Levels(side[::-1]), sequence=1)
             for name, side in zip("abc", cells, strict=True)
         )
-        return ConsolidatedView("BTC/USDT", datetime.now(UTC), ("a", "b", "c"), {}, books), cells
+        return ConsolidatedView("BTC/USDT", datetime.now(UTC), ("a", "b", "c"), {}, books, {}), cells
 
     def test_best_first_and_by_name_where_prices_are_one(self):
         view, _ = self.sides(*self.BIDS)
