@@ -29,13 +29,6 @@ _AMOUNTS = ("quantity", "quote_quantity", "price", "stop_price", "iceberg_quanti
 _meant = attrgetter(*_MEANT)
 
 
-class Known(NamedTuple):
-    """An intent that was there already: its newest snapshot, and whether another process is at it."""
-
-    order: Order
-    is_in_flight: bool
-
-
 class Halt(NamedTuple):
     """Since when trading is halted, and why."""
 
@@ -53,8 +46,8 @@ class Sent(NamedTuple):
 class IntentLog(Protocol):
     """Where intents are kept."""
 
-    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
-        """Keep a wish, and give None; or what is known, if its id stands for the same wish already.
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Order | None:
+        """Keep a wish, and give None; or its newest snapshot, if its id stands for the same wish already.
 
         `is_new`: the id was made just now, for this wish. It is kept by the time of its attempt.
         """
@@ -161,8 +154,8 @@ class Intents:
         self._halt: Halt | None = None
         self._worst_lag = 0.0
 
-    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
-        """Keep a wish, and give None; or what is known. What was never sent may be sent now.
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Order | None:
+        """Keep a wish, and give None; or its newest snapshot. What was never sent may be sent now.
 
         Raises:
             IntentConflict: the id stands for an order with other parameters.
@@ -172,7 +165,7 @@ class Intents:
             if kept is not None and meaning_of(kept[0]) != meaning_of(command):
                 raise conflict(order, meaning_of(kept[0]), meaning_of(command))
             if kept is not None and kept[1].status is not OrderStatus.NEVER_SENT:
-                return Known(kept[1], is_in_flight=False)
+                return kept[1]
             self._kept[order.client_order_id] = command, order
             return None
 

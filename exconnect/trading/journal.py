@@ -23,7 +23,7 @@ from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
-from exconnect.trading.intents import Halt, Known, Sent, conflict, halted, halted_again, meaning_of
+from exconnect.trading.intents import Halt, Sent, conflict, halted, halted_again, meaning_of
 from exconnect.trading.journal_file import JournalFile
 from exconnect.trading.orders import RANKS, Evidence, merge
 
@@ -90,8 +90,8 @@ class Journal:
 
     # ------------------------------------------------------------ intents
 
-    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Known | None:
-        """Write a wish down, and give None; or what is known, if its id stands here already.
+    def intend(self, order: Order, command: PlaceOrder, *, is_new: bool = False) -> Order | None:
+        """Write a wish down, and give None; or its newest snapshot, if its id stands here already.
 
         What was never sent is this process's to send now, under the same id. `is_new`: the id was made just now, so
         that nobody can ask for it yet; such a wish is written together with its attempt, in one commit.
@@ -123,17 +123,17 @@ class Journal:
         if waiting is not None:
             self._file.change(_WISH, self._wish(*waiting))
 
-    def _bound(self, order: Order, command: PlaceOrder, wish: dict[str, Any]) -> Known | None:
+    def _bound(self, order: Order, command: PlaceOrder, wish: dict[str, Any]) -> Order | None:
         mine, where = wish["epoch"], (order.client_order_id,)
         with self.transaction() as db:
-            row = db.execute("SELECT digest, epoch, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
+            row = db.execute("SELECT digest, snapshot FROM intent WHERE client_order_id = ?", where).fetchone()
             if row is None:
                 raise _taken_over(order.client_order_id)
             if row[0] != wish["digest"]:
                 raise conflict(order, msgspec.json.decode(row[0]), meaning_of(command))
-            known = _unpacked(row[2])
+            known = _unpacked(row[1])
             if known.status is not OrderStatus.NEVER_SENT:
-                return Known(known, known.status is OrderStatus.PENDING_NEW and row[1] != mine)
+                return known
             if db.execute("SELECT retired_ms FROM epoch WHERE epoch = ?", (mine,)).fetchone() != (None,):
                 raise _taken_over(order.client_order_id)
             db.execute(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.protocol.call import Call
     from exconnect.trading.desk import Deadline, Desk
-    from exconnect.trading.intents import IntentLog, Known
+    from exconnect.trading.intents import IntentLog
     from exconnect.trading.recovery import Recovery
 
 log = logging.getLogger("exconnect.orders")
@@ -160,9 +160,9 @@ class Places:
         orders = self._desk.orders.open()
         return RiskView(instrument, orders, self._balances(), self._desk.env.wall(), price)
 
-    def _again(self, known: Known, instrument: Instrument, deadline: Deadline) -> Order:
+    def _again(self, known: Order, instrument: Instrument, deadline: Deadline) -> Order:
         """The same wish once more: nothing is sent, what became of the first is told."""
-        order = self._desk.orders.begin(known.order)
+        order = self._desk.orders.begin(known)
         if not order.is_definite:
             # In flight in another thread or process, or without an answer: it may turn up at any moment.
             order = self._found_or_recorded(order, instrument, deadline)
