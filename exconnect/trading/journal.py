@@ -77,12 +77,17 @@ _WHOLE_DAYS, _MOST_PRUNED = 30, 500  # how long every detail of an order is kept
 
 
 class Journal:
-    """The journal of one account, for all threads of a process. Making one opens nothing."""
+    """The journal of one account, for all threads of a process. Making one opens nothing.
 
-    def __init__(self, path: Path, env: Environment, *, durability: str = "process") -> None:
+    `exchange`: whose orders it is for, which a file remembers that is made for it; None takes any file.
+    """
+
+    def __init__(
+        self, path: Path, env: Environment, *, durability: str = "process", exchange: str | None = None
+    ) -> None:
         self.path = path
         self._env = env
-        self._file = JournalFile(path, env, durability)
+        self._file = JournalFile(path, env, durability, exchange)
         self._unwritten: dict[str, tuple[Order, PlaceOrder]] = {}  # wishes whose attempt is still to come
         self._halted_here: Halt | None = None  # obeyed also when the file cannot be read
         self._unwritten_halt: Halt | None = None  # this process obeys what it could not tell the others

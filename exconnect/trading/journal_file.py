@@ -59,10 +59,14 @@ _inherited: list[sqlite3.Connection] = []  # of a parent process: neither used n
 
 
 class JournalFile:
-    """The file of one journal, for all threads of a process. Making one opens nothing."""
+    """The file of one journal, for all threads of a process. Making one opens nothing.
 
-    def __init__(self, path: Path, env: Environment, durability: str) -> None:
+    `exchange`: whose orders it is for; None takes any file.
+    """
+
+    def __init__(self, path: Path, env: Environment, durability: str, exchange: str | None) -> None:
         self.path = path
+        self._exchange = exchange
         self._env = env
         self._is_synced = durability == "power"
         self._local = threading.local()
@@ -136,9 +140,14 @@ class JournalFile:
         if not self.path.exists():
             self._create()
         db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still empty
-        db.execute("PRAGMA synchronous = NORMAL")
-        self._prepare(db)
+        try:
+            db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still empty
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._prepare(db)
+            self._check_exchange(db)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def _create(self) -> None:
@@ -163,12 +172,18 @@ class JournalFile:
                 if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                     raise OSError("its file system cannot be shared between processes")
                 if _version(db) != _VERSION:
-                    _build(db)
+                    _build(db, self._exchange)
                 return
             except sqlite3.OperationalError:
                 if self._env.now() >= deadline:
                     raise
                 self._env.sleep(_AGAIN_S)
+
+    def _check_exchange(self, db: sqlite3.Connection) -> None:
+        # Orders of another exchange would be sought on this one, and taken for never accepted.
+        row = db.execute("SELECT value FROM meta WHERE name = 'exchange'").fetchone()
+        if row is not None and self._exchange not in (None, row[0]):
+            raise OSError(f"it is for orders on {row[0]}, not on {self._exchange}")
 
 
 class Transaction:
@@ -231,12 +246,14 @@ def _version(db: sqlite3.Connection) -> int:
     return number
 
 
-def _build(db: sqlite3.Connection) -> None:
+def _build(db: sqlite3.Connection, exchange: str | None) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
         if _version(db) != _VERSION:  # nobody was faster
             for statement in _TABLES:
                 db.execute(statement)
+            if exchange is not None:
+                db.execute("INSERT INTO meta VALUES ('exchange', ?)", (exchange,))
             db.execute(f"PRAGMA user_version = {_VERSION}")
         db.execute("COMMIT")
     except BaseException:

@@ -78,7 +78,9 @@ class Account:
         self.users = 0  # clients that are open; the last one to close takes it from the registry
         self.orders = OrderStore(env)
         self.holdings = Holdings(exchange.name, env)
-        self.intents: IntentLog = Intents(env) if journal is None else Journal(journal, env, durability=durability)
+        self.intents: IntentLog = (
+            Intents(env) if journal is None else Journal(journal, env, durability=durability, exchange=exchange.name)
+        )
         self.doubts = Doubts(env, self.intents, exchange.absence)
         self.orders.listen(self.intents.record)
         self.zombies = Zombies(env, self.orders, self.intents)

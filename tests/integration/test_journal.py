@@ -342,6 +342,20 @@ def test_one_journal_for_two_exchanges(client):
         stranger.recover()
 
 
+def test_the_journal_of_another_exchange(client):
+    client.place_order(*BUY, price="50000")
+    path = client.journal
+    client.close()
+    with (
+        MockExchange("bybit", activity=0) as bybit,
+        Client("bybit", environment=bybit, journal=path) as stranger,
+    ):
+        for act in (stranger.recover, lambda: stranger.place_order(*BUY, price="50000")):
+            with pytest.raises(JournalUnavailable, match="it is for orders on binance, not on bybit"):
+                act()
+    assert Journal(path, Environment()).verify() == []
+
+
 def test_one_journal_however_the_address_was_given(client, mock, tmp_path, monkeypatch):
     order = client.place_order(*BUY, price="50000")
     monkeypatch.setenv("EXCONNECT_STATE_DIR", str(tmp_path))
