@@ -38,7 +38,7 @@ def shown(error):
 def test_failures(gateway, server, request, caplog, canaries, kind, fault):
     server.tell(f"/{kind}", *[FAULTS[fault]] * 500)
     with pytest.raises(ExconnectError) as caught:
-        gateway.execute(request.getfixturevalue(kind), 3.0)
+        gateway.execute(request.getfixturevalue(kind), 12.0)
     error = caught.value
     signatures = {params["signature"] for params in server.seen(f"/{kind}")}
     assert signatures
