@@ -578,6 +578,7 @@ def test_a_handler_that_takes_itself_back(stream, server):
     live(stream)
     server.trades(1, 2, 3)
     done.count(3)
+    once.count(1)
     stream.close()
     assert len(once.items) == 1
 
