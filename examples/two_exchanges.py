@@ -22,4 +22,5 @@ with (
         print("in:", ", ".join(view.exchanges))
         print("best bid", view.best_bid)
         print("best ask", view.best_ask)
-        print("buying 3 costs", view.vwap("buy", "3"), "each, with fees", view.vwap("buy", "3", fees=True))
+        plain, net = view.vwap("buy", "3"), view.vwap("buy", "3", fees=True)
+        print(f"buying 3 costs {plain:.2f} each, with fees {net:.2f}")

@@ -207,12 +207,14 @@ def test_names_that_nothing_could_be_heard_of_are_refused(client):
 
 def test_a_symbol_that_is_not_listed_is_told_of_once(mock, client, caplog):
     with client.stream("BTC/UDST") as stream:
+        changes = Seen()
         stream.on_fill(lambda fill: None)
+        stream.on_status(changes)
         live(stream)
-        fault = mock.faults.add("disconnect", on="private")
-        assert fault.wait(10)
+        mock.faults.add("disconnect", on="private")
+        changes.until(lambda items: any(change.status is StreamStatus.DOWN for change in items))
         buy(client)
-        assert stream.wait_live(15)
+        changes.until(lambda items: items[-1].status is StreamStatus.LIVE)
     assert stream.metrics()["reconnects"] == 1
     assert [text for text in caplog.messages if "no fills of" in text] == [
         "no fills of BTC/UDST: there is no such symbol"

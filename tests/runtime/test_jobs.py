@@ -31,8 +31,8 @@ def test_jobs_run_in_one_thread_of_that_name(jobs):
 
 def test_each_when_its_time_has_come(jobs):
     order, done = [], threading.Event()
-    jobs.submit(lambda: (order.append("late"), done.set()), delay=0.1)
-    jobs.submit(lambda: order.append("soon"), delay=0.02)
+    jobs.submit(lambda: (order.append("late"), done.set()), delay=0.8)
+    jobs.submit(lambda: order.append("soon"), delay=0.4)
     jobs.submit(lambda: order.append("now"))
     assert done.wait(30)
     assert order == ["now", "soon", "late"]
