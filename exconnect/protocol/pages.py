@@ -6,12 +6,12 @@ pickled as a cursor, and taken up again anywhere.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, MalformedMessage
@@ -156,7 +156,7 @@ class Pages(Iterator[T], Generic[T]):
     @property
     def cursor(self) -> str:
         """Where it stands, as text."""
-        return json.dumps([self._name, self._state], separators=(",", ":"))
+        return msgspec.json.encode([self._name, self._state]).decode()
 
 
 def _behind(items: list[T], seen: Any, mark: Callable[[T], Mark]) -> list[T]:
@@ -181,8 +181,8 @@ def resume(name: str, cursor: str, **what: Any) -> State:
         InvalidArgument: no cursor, one of another method, or one that goes on with something else than `what`.
     """
     try:
-        found, state = json.loads(cursor)
-    except (ValueError, TypeError, RecursionError):
+        found, state = msgspec.json.decode(cursor)
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         found, state = None, None
     if found != name or not isinstance(state, dict) or not {"where", "seen", "left"} <= state.keys():
         raise InvalidArgument(f"cursor does not come from {name}", {"argument": "cursor"})

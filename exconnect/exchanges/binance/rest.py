@@ -7,9 +7,10 @@ The module is the object that the engine holds (`protocol.exchange.Rest`). Times
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
+
+import msgspec
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.exchanges.binance import parse
@@ -79,7 +80,7 @@ def _named(exchange_symbols: Sequence[str]) -> tuple[str, str] | None:
         return None
     if len(exchange_symbols) == 1:
         return "symbol", exchange_symbols[0]
-    return "symbols", json.dumps(list(exchange_symbols), separators=(",", ":"), ensure_ascii=False)
+    return "symbols", msgspec.json.encode(list(exchange_symbols)).decode()
 
 
 # ---- market data ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ class MarketSession:
             self._last_id += 1
             self._asked[str(self._last_id)] = _Asked(method, names, now + _ACK_SECONDS)
             self._sent.append(now)
-            frames.append(json.dumps({"method": method, "params": names, "id": self._last_id}, ensure_ascii=False))
+            frames.append(msgspec.json.encode({"method": method, "params": names, "id": self._last_id}).decode())
         return frames
 
     def _may_send(self, now: float) -> bool:
@@ -400,7 +399,7 @@ class UserSession:
     def _request(self, method: str, now: float, params: dict[str, Any]) -> str:
         self._last_id += 1
         self._asked[str(self._last_id)] = _Asked(method, (), now + _ANSWER_SECONDS[method])
-        return json.dumps({"id": self._last_id, "method": method, "params": params})
+        return msgspec.json.encode({"id": self._last_id, "method": method, "params": params}).decode()
 
     def pinged(self, now: float) -> None:
         """Pings say nothing about the account; the exchange is asked for the time instead."""

@@ -5,13 +5,13 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from exconnect.errors import MalformedMessage
@@ -100,7 +100,7 @@ class _Asking:
 
     def _frame(self, content: dict[str, Any]) -> str:
         self._last_id += 1
-        return json.dumps({"req_id": str(self._last_id), **content}, separators=(",", ":"))
+        return msgspec.json.encode({"req_id": str(self._last_id), **content}).decode()
 
     def busy(self, op: str | None = None) -> set[str]:
         """Topics that are under way, to be subscribed or not, or by one of the two."""
