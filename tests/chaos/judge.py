@@ -36,7 +36,7 @@ class Judge:
         self._out = stage.outcome
         self._engine = stage.market.core.world.engine
         self._secret = stage.market.core.keys.hmac()[1]
-        self._seen = {}  # by process and client order id: the newest snapshot
+        self._seen = {}  # by process, client order id and number: the newest snapshot
         self._unknown = set()
         self._ends = {}  # by client order id: the end that a user was told
         self._sent = Counter()
@@ -58,8 +58,9 @@ class Judge:
         name = order.client_order_id
         if order.status is OrderStatus.UNKNOWN:
             self._unknown.add(name)
-        before = self._seen.get((number, name))
-        self._seen[number, name] = order
+        # By the number too: orders that one cancel of all has ended have one name, if nobody here knows their own.
+        before = self._seen.get((number, name, order.order_id)) or self._seen.get((number, name, None))
+        self._seen[number, name, order.order_id] = order
         self._stage.timeline.tell("heard:", _said(order), order.source)
         if before is not None:
             self._compare(before, order)
