@@ -110,6 +110,8 @@ class Credentials:
             raise ConfigurationError("secret and private_key must be text that is not empty")
         if (signer is None) != (kind is None) or (kind is not None and kind not in KINDS):
             raise ConfigurationError(f"kind goes with signer and is one of {', '.join(KINDS)}")
+        if signer is not None and not callable(signer):
+            raise ConfigurationError(f"signer must be a callable from bytes to bytes, not {type(signer).__name__}")
         if passphrase is not None and private_key is None and private_key_file is None:
             raise ConfigurationError("passphrase goes with private_key or private_key_file")
         _check_key(key)

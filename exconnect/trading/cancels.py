@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,17 @@ from exconnect.errors import (
     ClientClosed,
     ExchangeError,
     ExconnectError,
-    JournalUnavailable,
     OrderNotFound,
     OutcomeUnknown,
 )
 from exconnect.model.enums import OrderStatus, OrderType, Side
-from exconnect.model.order import CancelOrder, Order, client_id_of
+from exconnect.model.order import CancelOrder, Order
 from exconnect.trading.outcomes import LOOKS_S, Answer, Outcomes, naming, repeated
 from exconnect.trading.reconcile import Resolver, look
 
 if TYPE_CHECKING:
     from exconnect.model.instrument import Instrument
     from exconnect.trading.desk import Deadline, Desk
-    from exconnect.trading.intents import IntentLog
-    from exconnect.trading.recovery import Recovery
 
 log = logging.getLogger("exconnect.orders")
 
@@ -54,12 +50,8 @@ class Canceling(Struct, frozen=True):
 class Cancels:
     """Cancels orders of one account, one at a time."""
 
-    def __init__(
-        self, desk: Desk, intents: IntentLog, recovery: Recovery, resolver: Resolver, outcomes: Outcomes
-    ) -> None:
+    def __init__(self, desk: Desk, resolver: Resolver, outcomes: Outcomes) -> None:
         self._desk = desk
-        self._intents = intents
-        self._recovery = recovery
         self._resolver = resolver
         self._outcomes = outcomes
         self._behind: set[str] = set()  # orders that are being canceled in the background
@@ -72,7 +64,7 @@ class Cancels:
 
     def canceling(self, cancel: CancelOrder, deadline: Deadline) -> Canceling:
         """What shall be canceled."""
-        client_order_id, symbol, known = self._target(cancel)
+        client_order_id, symbol, known = self._desk.place_of(cancel.order, cancel.symbol)
         return Canceling(client_order_id, self._desk.instrument(symbol, deadline.left), known)
 
     def canceled(self, canceling: Canceling, deadline: Deadline, answer: Answer | None = None) -> Order:
@@ -107,17 +99,6 @@ class Cancels:
                     self._resolver.refuse(order, self.cancel_behind)
                 raise self._outcomes.unknown(order, instrument, "cancel_order", words)
             self._desk.env.sleep(min(next(pauses), deadline.left))
-
-    def _target(self, cancel: CancelOrder) -> tuple[str, str, Order | None]:
-        """What shall be canceled: client order id, symbol, and what is known here or in the journal."""
-        client_order_id = client_id_of(cancel.order)
-        if self._desk.orders.get(client_order_id) is None:
-            with suppress(JournalUnavailable):  # cancels go on without one
-                recorded = self._intents.get(client_order_id)
-                if recorded is not None:
-                    self._desk.orders.recall(recorded)
-                    self._recovery.take_over()
-        return self._desk.place_of(cancel.order, cancel.symbol)
 
     def _cancel_once(
         self, client_order_id: str, known: Order | None, instrument: Instrument, deadline: Deadline

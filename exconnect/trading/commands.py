@@ -58,6 +58,6 @@ class Commands:
             balances=balances,
         )
         self.amends = Amends(desk, intents, self.recovery, outcomes, admit=self.places.admit, new_id=new_id)
-        self.cancels = Cancels(desk, intents, self.recovery, resolver, outcomes)
+        self.cancels = Cancels(desk, resolver, outcomes)
         self.sweep = Sweep(desk, self.cancels.followed)
         self.batches = Batches(desk, self.places, self.amends, self.cancels, batch)

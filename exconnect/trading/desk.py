@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from exconnect.errors import InvalidArgument, OrderNotFound, UnknownSymbol
+from exconnect.errors import InvalidArgument, JournalUnavailable, OrderNotFound, UnknownSymbol
 from exconnect.model.order import Order, OrderRef, client_id_of
 from exconnect.protocol.pages import Page, Where, mark_order, whole
 
@@ -42,6 +43,7 @@ class Desk(Struct, frozen=True):
     strays: Strays | None  # None without a journal: then nothing is written down of earlier orders
     instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
     listing: Callable[[tuple[str, ...], float], object]  # loads by the exchange's symbols
+    recorded: Callable[[str], Order | None]  # what the journal has of a client order id, of whatever process
 
     def call(self, call: Call[T], timeout: float) -> T:
         """One call through the gateway."""
@@ -109,6 +111,15 @@ class Desk(Struct, frozen=True):
         """A deadline that begins now."""
         return Deadline(self.env, self.env.now() + timeout)
 
+    def known(self, client_order_id: str) -> Order | None:
+        """The newest snapshot; of an order that another process placed, what the journal has of it."""
+        known = self.orders.get(client_order_id)
+        if known is None:
+            with suppress(JournalUnavailable):  # reads and cancels go on without one
+                recorded = self.recorded(client_order_id)
+                known = None if recorded is None else self.orders.recall(recorded)
+        return known
+
     def place_of(self, order: OrderRef, symbol: str | None) -> tuple[str, str, Order | None]:
         """Client order id and symbol that are meant, and what is known here.
 
@@ -116,7 +127,7 @@ class Desk(Struct, frozen=True):
             InvalidArgument: the order is not known here and no symbol was given.
         """
         client_order_id = client_id_of(order)
-        known = self.orders.get(client_order_id) or (order if isinstance(order, Order) else None)
+        known = self.known(client_order_id) or (order if isinstance(order, Order) else None)
         if symbol is None and known is None:
             message = f"order {client_order_id} is not known here: give its symbol too"
             raise InvalidArgument(message, {"argument": "symbol", "client_order_id": client_order_id})

@@ -238,6 +238,8 @@ class Journal:
 
     def get(self, client_order_id: str) -> Order | None:
         """The newest snapshot that was recorded, by whatever process."""
+        if not self.path.exists():
+            return None  # who only reads makes no file
         found = self._file.rows("SELECT snapshot FROM intent WHERE client_order_id = ?", (client_order_id,))
         return _unpacked(found[0][0]) if found else None
 

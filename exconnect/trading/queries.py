@@ -37,7 +37,10 @@ class OrderView:
         self._watchers = watchers
 
     def get(self, order: OrderRef) -> Order | None:
-        """The newest snapshot, None if the order is not known here."""
+        """The newest snapshot, None if the order is not known here.
+
+        Here: in this process. `wait`, `resolve` and the calls to the exchange know those of the journal too.
+        """
         return self._desk().orders.get(client_id_of(order))
 
     def open(self, symbol: str | None = None) -> list[Order]:
@@ -117,7 +120,7 @@ class OrderView:
     @staticmethod
     def _known(desk: Desk, order: OrderRef, timeout: float) -> tuple[Order, Instrument]:
         client_order_id = client_id_of(order)
-        known = desk.orders.get(client_order_id) or (order if isinstance(order, Order) else None)
+        known = desk.known(client_order_id) or (order if isinstance(order, Order) else None)
         if known is None:
             text = f"order {client_order_id} is not known here: client.fetch_order() asks the exchange for it"
             raise InvalidArgument(text, {"argument": "order", "client_order_id": client_order_id})

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from exconnect.environment import Environment
-from exconnect.errors import ConfigurationError, TransportError
+from exconnect.errors import ConfigurationError, JournalUnavailable, TransportError
 from exconnect.gateway import Gateway, Sender
 from exconnect.metrics import Registry
 from exconnect.model.health import Health, LimitUse, PartHealth
@@ -276,7 +277,15 @@ class Venue:
             strays=self.account.strays,
             instrument=self.instrument,
             listing=self.listing,
+            recorded=self._recorded,
         )
+
+    def _recorded(self, client_order_id: str) -> Order | None:
+        found = self.account.intents.get(client_order_id)
+        if found is not None and found.is_open:
+            with suppress(JournalUnavailable):  # then it is as it was written down
+                self.commands.recovery.take_over()  # its process may be gone
+        return found
 
     def _made_commands(self) -> Commands:
         return Commands(

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import stat
 import threading
+from decimal import Decimal
 
 import pytest
 
@@ -13,6 +14,7 @@ from exconnect import (
     ConfigurationError,
     InsufficientFunds,
     IntentConflict,
+    InvalidArgument,
     JournalUnavailable,
     OrderStatus,
     OutcomeUnknown,
@@ -35,6 +37,8 @@ def test_the_file_is_private_and_in_its_place(client, mock):
 def test_reading_needs_no_journal(client):
     client.fetch_balances()
     client.fetch_ticker("BTC/USDT")
+    with pytest.raises(InvalidArgument):
+        client.fetch_order("mine")
     assert not client.journal.exists()
 
 
@@ -53,6 +57,37 @@ print(json.dumps([order.client_order_id, order.order_id, order.status]))
     assert len(mock.ledger.orders()) == 1
     with pytest.raises(IntentConflict):
         client.place_order(*BUY, price="58000", idempotency_key="row-7")
+
+
+def test_an_order_of_a_process_that_is_gone_is_known_by_its_id_alone(client, elsewhere):
+    script = """
+client = Client("binance")
+resting = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+filled = client.place_order("BTC/USDT", "buy", "0.01", type="market")
+print(json.dumps([resting.client_order_id, filled.client_order_id]), flush=True)
+os._exit(0)
+"""
+    resting, filled = elsewhere(script)
+
+    assert client.fetch_order(filled).status is OrderStatus.FILLED
+    assert client.orders.wait(filled).is_done
+    assert client.amend_order(resting, quantity="0.005").quantity == Decimal("0.005")
+    assert client.cancel_order(resting).status is OrderStatus.CANCELED
+
+
+def test_what_became_of_an_order_of_a_process_that_is_gone_can_be_asked(client, mock, elsewhere):
+    fault = mock.faults.add("hang", on="place_order", at="after_accept", seconds=30)
+    script = """
+Client("binance").place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mine-7")
+"""
+    process = elsewhere(script, wait=False)
+    assert fault.wait(30)
+    process.kill()
+    process.communicate()
+
+    assert client.orders.resolve("mine-7").status is OrderStatus.NEW
+    with pytest.raises(InvalidArgument):
+        client.orders.resolve("somebody-else")
 
 
 def test_a_process_that_only_hears_of_an_order_forgets_neither_its_key_nor_its_time(client, mock, elsewhere):

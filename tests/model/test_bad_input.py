@@ -113,6 +113,8 @@ TABLE = [
      "ca_file='/no/such.pem': no such file"),
     (lambda make: Credentials("key"), ConfigurationError,
      "credentials need exactly one of secret, private_key, private_key_file, signer"),
+    (lambda make: Credentials("key", signer="secret", kind="rsa"), ConfigurationError,
+     "signer must be a callable from bytes to bytes, not str"),
     (lambda make: Credentials.from_env("binance"), ConfigurationError,
      ("no credentials for binance: give credentials=Credentials(...), or set EXCONNECT_BINANCE_API_KEY and "
      "EXCONNECT_BINANCE_API_SECRET (or EXCONNECT_BINANCE_PRIVATE_KEY_FILE)")),
