@@ -124,6 +124,7 @@ class _Trip(Struct, Generic[T]):
     deadline: float
     number: int = 0
     seen: Counter[FailureKind] = field(default_factory=Counter)
+    failed: ExconnectError | None = None  # what the attempt before this one met
 
     @property
     def is_uncertain(self) -> bool:
@@ -419,6 +420,7 @@ class Gateway:
         """Make ready for another attempt, or end the call."""
         kind = failure.kind
         trip.seen[kind] += 1
+        trip.failed = failure.error
         decision = decide(trip.call.replay, kind, trip.seen[kind])
         left = trip.deadline - self._env.now()
         if decision.action is Action.REPEAT:
@@ -452,6 +454,9 @@ class Gateway:
             self._described(trip, error)
         if trip.is_uncertain:
             raise self._unknown(trip, error) from error
+        if isinstance(error, CircuitOpen) and trip.failed is not None:
+            # It was tried, until the breaker had seen enough: what it met says more.
+            raise self._described(trip, trip.failed).add(retry_after=error.retry_after) from error
         raise error
 
     def _unknown(self, trip: _Trip[Any], cause: ExconnectError) -> OutcomeUnknown:

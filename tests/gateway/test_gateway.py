@@ -268,6 +268,20 @@ def test_a_read_is_its_own_probe(gateway, server, env, query):
     assert gateway.parts()["reads"].state == "half_open"
 
 
+def test_a_read_whose_attempts_opened_the_breaker_tells_what_they_met(gateway, server, env, query):
+    server.tell("/query", *["reset"] * 9)
+    env.uniform = lambda _, high: high
+    with pytest.raises(TransportError, match="reset"):
+        gateway.execute(query, 0.1)
+    before = len(server.seen("/query"))
+    env.uniform = lambda low, _: low
+    with pytest.raises(TransportError, match="reset") as caught:
+        gateway.execute(query, 60.0)
+    assert len(server.seen("/query")) > before
+    assert isinstance(caught.value.__cause__, CircuitOpen)
+    assert caught.value.retry_after > 0
+
+
 def test_a_probe_that_was_not_made_is_taken_back(gateway, server, env, query):
     server.tell("/query", *["reset"] * 5)
     with pytest.raises(TransportError):
