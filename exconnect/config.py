@@ -165,6 +165,7 @@ def _is_metrics(value: Any) -> bool:
 
 _CREDENTIALS = "credentials=Credentials(key, secret)"
 _ABOUT_CREDENTIALS = ("key", "secret", "passphrase", "password")
+_ABOUT_TEST_MONEY = ("testnet", "sandbox")  # switches of other clients
 
 
 def misuse(positional: int, names: Collection[str]) -> str | None:
@@ -184,6 +185,8 @@ def misuse(positional: int, names: Collection[str]) -> str | None:
 def _meant(name: str, known: list[str]) -> str | None:
     if any(part in name.lower() for part in _ABOUT_CREDENTIALS):
         return _CREDENTIALS
+    if any(part in name.lower() for part in _ABOUT_TEST_MONEY):
+        return 'environment="testnet"'
     import difflib
 
     return next(iter(difflib.get_close_matches(name, known, n=1)), None)

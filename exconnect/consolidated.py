@@ -21,7 +21,7 @@ from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
 from exconnect.model.enums import Side, choose
 from exconnect.model.market import Book, Level, vwap
-from exconnect.model.values import ZERO, Money, decimal_of, positive, tidy
+from exconnect.model.values import ZERO, Money, decimal_of, positive, tidy, trimmed
 from exconnect.runtime.actor import Actor
 from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 from exconnect.stream import Stream, no_stream
@@ -108,13 +108,13 @@ class ConsolidatedView:
     def mid(self) -> Decimal | None:
         """Middle of the best prices, None without both."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else (bid.price + ask.price) / 2
+        return None if bid is None or ask is None else trimmed((bid.price + ask.price) / 2)
 
     @property
     def spread(self) -> Decimal | None:
         """Best ask minus best bid; below zero when somebody bids more than somebody else asks."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else ask.price - bid.price
+        return None if bid is None or ask is None else trimmed(ask.price - bid.price)
 
     @property
     def is_crossed(self) -> bool:
@@ -146,7 +146,7 @@ class ConsolidatedView:
 
     def quantity_to(self, side: Side | str, price: Money) -> Decimal:
         """What can be bought (sold) now at `price` or better, everywhere together."""
-        return sum((book.quantity_to(side, price) for book in self._books), ZERO)
+        return trimmed(sum((book.quantity_to(side, price) for book in self._books), ZERO))
 
 
 class _Merged(Sequence[ConsolidatedLevel]):

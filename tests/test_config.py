@@ -514,6 +514,8 @@ class TestMisuse:
             ),
             ((), {"apiSecret": SECRET}, r"did you mean credentials=Credentials\(key, secret\)\?"),
             ((), {"enviroment": "testnet"}, "'enviroment': did you mean environment\\?"),
+            ((), {"testnet": True}, r"'testnet': did you mean environment=\"testnet\"\?"),
+            ((), {"sandboxMode": True}, r"did you mean environment=\"testnet\"\?"),
             ((), {"colour": "green"}, r"unexpected keyword argument 'colour'$"),
             ((KEY, SECRET), {}, "takes 2 positional arguments but 4 were given: all but the exchange go by name"),
         ],

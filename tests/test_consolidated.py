@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -123,6 +124,17 @@ class TestSides:
             for name, side in zip("abc", cells, strict=True)
         )
         return ConsolidatedView("BTC/USDT", datetime.now(UTC), ("a", "b", "c"), {}, books, {}), cells
+
+    def test_what_is_computed_has_no_zeros_of_the_exchanges_behind_it(self):
+        bids, asks = Levels([Cell("9.00000000", "1.50000000")]), Levels([Cell("11.00000000", "2.50000000")])
+        books = (
+            Book(exchange="a", symbol="BTC/USDT", bids=bids, asks=Levels([]), sequence=1),
+            Book(exchange="b", symbol="BTC/USDT", bids=Levels([]), asks=asks, sequence=1),
+        )
+        fees = {"a": Decimal("0.00100000"), "b": Decimal("0.00100000")}
+        view = ConsolidatedView("BTC/USDT", datetime.now(UTC), ("a", "b"), {}, books, fees)
+        figures = view.mid, view.spread, view.vwap("buy", "2.50", fees=True), view.quantity_to("buy", "20")
+        assert [str(figure) for figure in figures] == ["10", "2", "11.011", "2.5"]
 
     def test_best_first_and_by_name_where_prices_are_one(self):
         view, _ = self.sides(*self.BIDS)

@@ -213,7 +213,7 @@ class Instrument:
     def _with_nearest(
         self, text: str, name: str, argument: str, nearest: Decimal | None, **more: Decimal
     ) -> InvalidOrder:
-        hint = "" if nearest is None else f': use {argument}="{plain(nearest)}"'
+        hint = "" if nearest is None else f': use {argument}="{_short(nearest)}"'
         return self._refuse(text + hint, name, argument=argument, nearest=nearest, **more)
 
     def _refuse(self, text: str, name: str | None = None, **more: Any) -> InvalidOrder:

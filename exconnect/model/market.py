@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
-from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive, tidy
+from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive, tidy, trimmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Ticker:
     @property
     def spread(self) -> Decimal | None:
         """Ask minus bid, None without both."""
-        return None if self.bid is None or self.ask is None else self.ask - self.bid
+        return None if self.bid is None or self.ask is None else trimmed(self.ask - self.bid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +269,7 @@ class Book(_Late):
     @property
     def spread(self) -> Decimal | None:
         """Best ask minus best bid, None without both."""
-        return self.asks[0].price - self.bids[0].price if self.bids and self.asks else None
+        return trimmed(self.asks[0].price - self.bids[0].price) if self.bids and self.asks else None
 
     def vwap(self, side: Side | str, quantity: Money) -> Decimal | None:
         """Average price, in quote asset, of buying or selling `quantity` (base asset) now; None: too thin a book.
@@ -284,8 +284,8 @@ class Book(_Late):
         limit = positive(price, "price")
         levels = self._against(side)
         if levels is self.asks:
-            return sum((level.quantity for level in levels if level.price <= limit), ZERO)
-        return sum((level.quantity for level in levels if level.price >= limit), ZERO)
+            return trimmed(sum((level.quantity for level in levels if level.price <= limit), ZERO))
+        return trimmed(sum((level.quantity for level in levels if level.price >= limit), ZERO))
 
     def draw(self, rows: int = 5) -> str:
         """The best `rows` of both sides as a picture for the terminal."""
@@ -338,12 +338,12 @@ def vwap(levels: Sequence[Level], quantity: Decimal) -> Decimal | None:
         left -= taken
         paid += taken * level.price
         if not left:
-            return paid / quantity
+            return trimmed(paid / quantity)
     return None
 
 
 def _mid(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
-    return None if bid is None or ask is None else (bid + ask) / 2
+    return None if bid is None or ask is None else trimmed((bid + ask) / 2)
 
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

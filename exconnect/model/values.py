@@ -151,6 +151,12 @@ def tidy(number: Decimal) -> str:
     return plain(number.normalize() if number else ZERO)
 
 
+def trimmed(number: Decimal) -> Decimal:
+    """The same number without zeros behind its last digit, with which arithmetic on an exchange's numbers ends."""
+    whole = number.to_integral_value()
+    return whole if whole == number else number.normalize()
+
+
 def number(text: str) -> Decimal:
     """A number of the wire, checked before it becomes a Decimal.
 

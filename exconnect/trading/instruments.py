@@ -137,7 +137,7 @@ class Instruments(Mapping[str, Instrument]):
     def _unknown(self, symbol: str) -> UnknownSymbol:
         shown = symbol[:_SHOWN]
         near = self._suggest(shown)
-        hint = f": did you mean {', '.join(near)}?" if near else ", or it is written differently: 'BTC/USDT'"
+        hint = f": did you mean {', '.join(near)}?" if near else ": symbols are written like 'BTC/USDT'"
         details = {"argument": "symbol", "symbol": shown, "suggestions": near, "exchange": self._exchange}
         return UnknownSymbol(f"{self._exchange} has no symbol {shown!r}{hint}", details)
 

@@ -91,13 +91,13 @@ TABLE = [
     (lambda make: AmendOrder("abc"), InvalidArgument, "an amend needs a new price, a new quantity or both"),
     # an instrument's rules
     (check(price="60000.005"), InvalidOrder,
-     'price=60000.005 is not a multiple of the tick size (0.01) of BTC/USDT: use price="60000.00"'),
+     'price=60000.005 is not a multiple of the tick size (0.01) of BTC/USDT: use price="60000"'),
     (check(quantity="0.000015"), InvalidOrder,
      'quantity=0.000015 is not a multiple of the lot size (0.00001) of BTC/USDT: use quantity="0.00002"'),
     (check(quantity="0.00001"), InvalidOrder,
      'the order is worth 0.6 USDT, below the least notional 5 of BTC/USDT: use quantity="0.00009"'),
     (check(quantity="10000"), InvalidOrder,
-     'quantity=10000 is above the greatest quantity (9000) of BTC/USDT: use quantity="9000.00000"'),
+     'quantity=10000 is above the greatest quantity (9000) of BTC/USDT: use quantity="9000"'),
     (check(price="0.001"), InvalidOrder,
      'price=0.001 is below the least allowed price (0.01) of BTC/USDT: use price="0.01"'),
     # times

@@ -156,6 +156,13 @@ class TestBook:
             assert abs(Fraction(found) - Fraction(sum(units), quantity)) < Fraction(1, 10**20)
 
 
+def test_what_is_computed_has_no_zeros_of_the_exchange_behind_it():
+    padded = book(["59994.00000000x1.00000000"], ["60006.00000000x10.00000000", "60012.50000000x1.00000000"])
+    figures = padded.mid, padded.spread, padded.vwap("buy", "2.50"), padded.quantity_to("buy", "60010")
+    assert [str(figure) for figure in figures] == ["60000", "12", "60006", "10"]
+    assert str(padded.quantity_to("sell", "70000")) == "0"
+
+
 def test_a_level_as_text():
     assert str(Level(Decimal("59994.10000000"), Decimal("1.00000000"))) == "59994.1 x 1"
 

@@ -122,7 +122,7 @@ def test_a_wrong_symbol_has_suggestions(listing, wrong, near):
 
 @pytest.mark.parametrize("wrong", ["", "XXXXXXXX", "x" * 100_000])
 def test_nothing_is_like_it(listing, wrong):
-    with pytest.raises(UnknownSymbol, match="or it is written differently: 'BTC/USDT'") as refused:
+    with pytest.raises(UnknownSymbol, match=": symbols are written like 'BTC/USDT'") as refused:
         listing.find(wrong)
     assert refused.value.suggestions == ()
     assert len(refused.value.message) < 150
@@ -142,7 +142,7 @@ def test_a_wrong_symbol_loads_the_whole_list_once_an_hour(listing):
 
 def test_suggestions_that_cannot_be_had_are_left_out(listing):
     listing.failure = TransportError("no network")
-    with pytest.raises(UnknownSymbol, match="binance has no symbol 'BTCUSDT', or it is written differently"):
+    with pytest.raises(UnknownSymbol, match="binance has no symbol 'BTCUSDT': symbols are written like 'BTC/USDT'"):
         listing.find("BTCUSDT")
     listing.failure = None
     with pytest.raises(UnknownSymbol, match="did you mean BTC/USDT"):
