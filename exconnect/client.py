@@ -182,8 +182,10 @@ class Client(AccountData):
     @property
     def journal(self) -> Path | None:
         """Path of the journal; None for a client that cannot trade, or was told to keep none."""
+        from exconnect.venue.parts import journal_of
+
         venue = self._venues.get(os.getpid())
-        return self._plan.journal if venue is None else venue.account.journal
+        return journal_of(self._plan) if venue is None else venue.account.journal
 
     @property
     def is_halted(self) -> bool:

@@ -118,6 +118,13 @@ def _process() -> _Shared:
     return found if found is not None else _shared.setdefault(pid, _Shared(pid))
 
 
+def journal_of(what: Plan) -> Path | None:
+    """Where a client that was never used would write: with the others of its account in this process, if any do."""
+    place = (what.exchange.name, what.endpoints)
+    shared = _process().accounts.get((*place, what.account)) if what.has_auto_journal else None
+    return shared.journal if shared is not None and shared.is_auto else what.journal
+
+
 class Carrier(Sender, Protocol):
     """A sender that belongs to one client: `transport.http.Http`."""
 

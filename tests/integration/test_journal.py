@@ -34,6 +34,17 @@ def test_the_file_is_private_and_in_its_place(client, mock):
     assert stat.S_IMODE(client.journal.stat().st_mode) == 0o600
 
 
+def test_a_client_names_the_file_that_it_will_share_however_the_address_was_given(client, mock, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXCONNECT_STATE_DIR", str(tmp_path))
+    other = Client("binance", environment=mock.url, credentials=mock.credentials())
+    client.fetch_time()
+    assert client.journal == other.journal
+    other.place_order(*BUY, price="59000")
+    assert client.journal == other.journal
+    assert client.journal.exists()
+    other.close()
+
+
 def test_reading_needs_no_journal(client):
     client.fetch_balances()
     client.fetch_ticker("BTC/USDT")
