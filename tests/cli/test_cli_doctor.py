@@ -55,6 +55,18 @@ def test_for_people(run):
     assert sum(line.startswith("✓") for line in ran.lines) == len(NAMES)
 
 
+def test_each_extra_that_is_missing_has_a_line_of_its_own(run, monkeypatch):
+    from exconnect.cli.doctor import machine
+
+    known = machine._installed
+    missing = ("celery", "django")
+    monkeypatch.setattr(machine, "_installed", lambda name: None if name.lower() in missing else known(name))
+    lines = [line.strip() for line in run("doctor", "--environment", "mock").lines]
+    first = lines.index("→ what you want of them:") + 1
+    shown = [line.split(": pip install '")[0] for line in lines[first:] if ": pip install '" in line]
+    assert [extra for extra in shown if extra in missing] == list(missing)
+
+
 def test_without_a_key(doctor):
     code, checks, _ = doctor()
     assert code == 0

@@ -57,8 +57,8 @@ def _as_data(check: Check) -> dict[str, object]:
 def _show(check: Check, output: Output) -> None:
     mark = paint("✓", "green") if check.ok else paint("✗", "red")
     output.text(f"{mark} {check.name:<14} {check.detail}")
-    if check.advice:
-        output.text(f"  {'':<14} {paint('→', 'yellow')} {check.advice}")
+    for line, advice in enumerate(check.advice.splitlines()):
+        output.text(f"  {'':<14} {' ' if line else paint('→', 'yellow')} {advice}")
 
 
 def _conclude(checks: list[Check], output: Output) -> None:

@@ -89,7 +89,7 @@ def _extras() -> Check:
     detail = f"there: {', '.join(there) or 'none'}; not there: {', '.join(missing) or 'none'}"
     # The packages themselves, which can be had however exconnect itself was installed.
     ways = (f"{extra}: pip install {_quoted(needed[extra])}" for extra in missing)
-    advice = f"what you want of them: {'; '.join(ways)}" if missing else ""
+    advice = "\n".join(["what you want of them:", *ways]) if missing else ""
     return Check("extras", True, detail, advice)
 
 
