@@ -23,4 +23,4 @@ with MockExchange("binance", seed=7) as mock:
     with Client("binance", environment=mock) as client:
         print("known here:", client.orders.open())
         for order in client.recover():
-            print("recovered:", order.client_order_id, order.status, order.quantity, "at", order.price)
+            print(f"recovered: {order.client_order_id} {order.status} {order.quantity:.5f} at {order.price:.2f}")

@@ -18,7 +18,7 @@ with MockExchange("binance", seed=7) as mock, Client("binance", environment=mock
     @stream.on_trade("BTC/USDT")
     def count(trade: Trade) -> None:
         """Every trade, in order."""
-        print("trade", trade.id, trade.side, trade.quantity, "at", trade.price)
+        print(f"trade {trade.id} {trade.side} {trade.quantity:.5f} at {trade.price:.2f}")
         traded.set()
 
     stream.start()

@@ -12,9 +12,8 @@ both = Event()
 def book(fill: Fill) -> None:
     """Each fill once: one that was missed while the connection was down has been fetched (`fill.source`)."""
     booked[fill.exchange].append(fill)
-    print(
-        f"{fill.exchange:8} {fill.side} {fill.quantity} at {fill.price}, fee {fill.fee} {fill.fee_asset}, {fill.source}"
-    )
+    bought = f"{fill.side} {fill.quantity:.5f} at {fill.price:.2f}"
+    print(f"{fill.exchange:8} {bought}, fee {fill.fee} {fill.fee_asset}, {fill.source}")
     if all(booked.values()):
         both.set()
 

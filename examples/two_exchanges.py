@@ -13,7 +13,7 @@ with (
 ):
     for client in (binance, bybit):
         ticker = client.fetch_ticker("BTC/USDT")
-        print(f"{client.exchange:8} bid {ticker.bid} ask {ticker.ask}")
+        print(f"{client.exchange:8} bid {ticker.bid:.2f} ask {ticker.ask:.2f}")
 
     with ConsolidatedBook("BTC/USDT", binance.stream(), bybit.stream(), fees=FEES) as book:
         book.start()
