@@ -61,14 +61,22 @@ class Batches:
                 self._alone(order, check, deadline.share(len(orders) - place)) for place, order in enumerate(orders)
             ]
             return self._named("place_order", orders, told)
-        results = [self._prepared(order, check, deadline) for order in orders]
+        again = _repeated(orders)
+        results = [
+            None if place in again else self._prepared(order, check, deadline) for place, order in enumerate(orders)
+        ]
         ready = [(place, result) for place, result in enumerate(results) if isinstance(result, Ready)]
         done: dict[int, Result] = {}
         for start in range(0, len(ready), self._batch.BATCH):
             chunk = ready[start : start + self._batch.BATCH]
             answers = self._send(self._batch, [each for _, each in chunk], deadline)
             done |= {place: answer for (place, _), answer in zip(chunk, answers, strict=True)}
-        told = [done[place] if isinstance(result, Ready) else result for place, result in enumerate(results)]
+        for place in sorted(again):  # what the first of its name became is known by now
+            done[place] = self._alone(orders[place], check, self._own(deadline).left)
+        told = [
+            done[place] if result is None or isinstance(result, Ready) else result
+            for place, result in enumerate(results)
+        ]
         return self._named("place_order", orders, told)
 
     def _alone(self, order: PlaceOrder, check: Callable[[PlaceOrder], object], timeout: float) -> Result:
@@ -204,6 +212,18 @@ class Batches:
 
 def _answered(ready: Ready, answer: Order | Failure) -> Result:
     return answer if isinstance(answer, Order) else _error(answer, _names(ready))
+
+
+def _repeated(orders: Sequence[PlaceOrder]) -> set[int]:
+    """The places of those whose id or key one before them has already."""
+    seen: set[tuple[str | None, str | None]] = set()
+    again: set[int] = set()
+    for place, order in enumerate(orders):
+        name = order.client_order_id, order.idempotency_key
+        if name in seen and name != (None, None):
+            again.add(place)
+        seen.add(name)
+    return again
 
 
 def _tried(run: Callable[[], T]) -> T | ExconnectError:

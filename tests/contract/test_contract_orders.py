@@ -349,6 +349,21 @@ def test_batches_give_one_result_per_item(client, mock):
     assert open_ids(mock) == set()
 
 
+def test_the_same_order_twice_in_a_batch_is_one_order(client, mock):
+    first, again, other = client.place_orders(
+        [
+            PlaceOrder(BTC, "buy", "0.01", price="59000", idempotency_key="row-1"),
+            PlaceOrder(BTC, "buy", "0.01", price="59000", idempotency_key="row-1"),
+            PlaceOrder(BTC, "buy", "0.02", price="59000", idempotency_key="row-1"),
+        ],
+        timeout=5.0,
+    )
+    assert first.order_id == again.order_id
+    assert first.client_order_id == again.client_order_id
+    assert isinstance(other, IntentConflict)
+    assert len(mock.ledger.orders()) == 1
+
+
 def test_a_batch_that_a_share_of_the_budget_never_has_room_for_goes_in_parts(mock):
     with Client(mock.exchange, environment=mock, budget_share=0.3) as client:
         orders = client.place_orders([PlaceOrder(BTC, "buy", "0.01", price=str(59000 + n)) for n in range(8)])
