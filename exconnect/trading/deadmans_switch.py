@@ -41,6 +41,10 @@ class DeadMansSwitch:
         self.fired = False
         jobs.submit(self._look, delay=self._after)
 
+    def __repr__(self) -> str:
+        fired = ", has fired" if self.fired else ""
+        return f"<DeadMansSwitch after {self._after:g} s{', closed' if self._is_closed else ''}{fired}>"
+
     @property
     def is_native(self) -> bool:
         """Whether the exchange holds the timer."""

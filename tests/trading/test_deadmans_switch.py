@@ -56,6 +56,14 @@ def test_silence_cancels_once(clock, switch, canceled):
     assert canceled == [110.0]
 
 
+def test_it_shows_what_it_has_done(clock, switch):
+    assert repr(switch) == "<DeadMansSwitch after 10 s>"
+    clock.run(11)
+    assert repr(switch) == "<DeadMansSwitch after 10 s, has fired>"
+    switch.close()
+    assert repr(switch) == "<DeadMansSwitch after 10 s, closed, has fired>"
+
+
 def test_a_sign_of_life_puts_it_off(clock, switch, canceled):
     for _ in range(10):
         clock.run(9)
