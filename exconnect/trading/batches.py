@@ -156,7 +156,11 @@ class Batches:
         batch = self._batch
         if batch is None:
             return {}
-        some = [wish for wish in wishes if batch.takes(order_of(wish))]
+        # Of several for one order the first: the others go when it is known what that one did.
+        firsts = {order_of(wish).client_order_id: wish for wish in reversed(wishes)}
+        some = [
+            wish for wish in wishes if firsts[order_of(wish).client_order_id] is wish and batch.takes(order_of(wish))
+        ]
         answers: dict[int, Answer] = {}
         for start in range(0, len(some), batch.BATCH):
             chunk = some[start : start + batch.BATCH]

@@ -364,6 +364,14 @@ def test_the_same_order_twice_in_a_batch_is_one_order(client, mock):
     assert len(mock.ledger.orders()) == 1
 
 
+def test_two_amends_of_one_order_in_a_batch_come_one_after_the_other(client, mock):
+    order = rest(client)
+    first, second = client.amend_orders([AmendOrder(order, quantity="0.008"), AmendOrder(order, quantity="0.007")])
+    assert first.quantity == D("0.008")
+    assert second.quantity == D("0.007")
+    assert mock.ledger.order(order.client_order_id).quantity == D("0.007")
+
+
 def test_a_batch_that_a_share_of_the_budget_never_has_room_for_goes_in_parts(mock):
     with Client(mock.exchange, environment=mock, budget_share=0.3) as client:
         orders = client.place_orders([PlaceOrder(BTC, "buy", "0.01", price=str(59000 + n)) for n in range(8)])
