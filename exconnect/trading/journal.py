@@ -409,7 +409,7 @@ class Journal:
         ):
             try:
                 _unpacked(snapshot)
-                msgspec.json.Decoder(type=Attempt).decode_lines(attempts or "")
+                _attempts.decode_lines(attempts or "")
             except msgspec.MsgspecError as error:
                 problems.append(f"{client_order_id} cannot be read: {error}")
         return problems
@@ -463,3 +463,4 @@ def _made(kind: type, value: Any) -> Any:
 _sorted = msgspec.json.Encoder(order="deterministic")
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _decoder = msgspec.json.Decoder(Order, dec_hook=_made)
+_attempts = msgspec.json.Decoder(Attempt)

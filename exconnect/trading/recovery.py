@@ -48,17 +48,14 @@ class Recovery:
         with suppress(JournalUnavailable):
             self._intents.prune()
         self._has_begun = True
-        for order in self._unanswered():
-            # An exchange that does not answer does not say either what became of the order.
-            with suppress(ExconnectError):
-                instrument = self._desk.instrument(order.symbol, max(deadline.left, 0.001))
-                look(self._desk, order, instrument, deadline)
+        self._look_at(self._unanswered(), deadline)
         self._watch()
 
     def _look_at(self, orders: list[Order], deadline: Deadline) -> None:
-        """How they ended, as far as there is time: whoever knew may be gone, and has not written it down."""
+        """Ask what became of each, as far as there is time: whoever knew may be gone, and has not written it down."""
         for order in orders:
             if deadline.left > 0:
+                # An exchange that does not answer does not say either what became of the order.
                 with suppress(ExconnectError):
                     look(self._desk, order, self._desk.instrument(order.symbol, deadline.left), deadline)
 
