@@ -103,7 +103,8 @@ class Feed(Connection):
         self._was_gone = False
         self._level_by = NEVER
         self._books = Books(venue.env, venue.exchange, market, self)
-        self._want = self._adopted = Want()  # by others; by this thread
+        # By others; by this thread. Until the first is said nothing is complete: the thread may be at it before that.
+        self._want = self._adopted = Want(is_complete=False)
         self._trades: dict[str, TradeSequence] = {}
         self._candles: dict[tuple[str, str], CandleSequence] = {}
         self._session: Session = venue.exchange.session(market)

@@ -13,6 +13,7 @@ from toy import BTC, ETH, SPOT, StreamedSequencer, ToyServer, ToySession, ToyVen
 from exconnect.errors import BookNotReady, InvalidArgument, RateLimited, StaleStream, TransportError
 from exconnect.feeds import books as feeds_books
 from exconnect.feeds import connection
+from exconnect.feeds.feed import Feed
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap, HandlerFailed, TopicRefused
 from exconnect.stream import Stream
@@ -80,6 +81,26 @@ def test_status_tells_the_whole_story(stream, server):
     assert (lost.connection, lost.exchange) == ("public-1", "toy")
     assert stream.metrics()["reconnects"] == 1
     assert stream.status is StreamStatus.CLOSED
+
+
+def test_a_connection_that_does_not_know_yet_what_to_carry_is_not_live(stream, server, monkeypatch):
+    changes, trades, want = Seen(), Seen(), Feed.want
+
+    def late(feed, what):
+        # Whoever starts the connection is interrupted: its thread has connected and judged before it is told.
+        if not trades.items:
+            server.until(lambda: server.connections)
+            server.trades(1)
+            trades.count(1)
+        want(feed, what)
+
+    monkeypatch.setattr(Feed, "want", late)
+    stream.on_status(changes)
+    stream.on_trade(trades)
+    stream.on_book(Seen())
+    live(stream)
+    stories = changes.until(lambda items: items[-1].status is LIVE)
+    assert [str(change.status) for change in stories] == ["connecting", "syncing", "live"]
 
 
 # ---------------------------------------------------------------- books
