@@ -44,11 +44,14 @@ def conclude(desk: Desk, case: Case, order: Order, instrument: Instrument, deadl
     if not doubts.is_ripe(case) or not _left_no_trace(desk, case, order, instrument, deadline):
         return None
     if not doubts.is_old(case) and not doubts.was_followed(case, desk.orders.followed_since):
-        if not doubts.begin_fence(case):
+        if not doubts.begin_fence(case, order.client_order_id, desk.gateway.server_now_ms()):
             return None
         found = _fenced(desk, case, order, instrument, deadline)
         if found is not None or doubts.lag.is_alarming:
             return found
+    recorded = desk.recorded(order.client_order_id)
+    if recorded is not None and recorded.is_definite:
+        return desk.orders.recall(recorded)  # another process was told what became of it
     status, words = OrderStatus.NOT_ACCEPTED, None
     if doubts.is_forgotten(case):
         status, words = OrderStatus.EXPIRED, _FORGOTTEN
@@ -153,7 +156,7 @@ def _fenced(desk: Desk, case: Case, order: Order, instrument: Instrument, deadli
             was_there = False  # no cancel has been done
         raise
     finally:
-        desk.doubts.end_fence(case, desk.gateway.server_now_ms(), was_there=was_there)
+        desk.doubts.end_fence(case, order.client_order_id, desk.gateway.server_now_ms(), was_there=was_there)
     return found
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from exconnect.errors import JournalUnavailable
 from exconnect.model.enums import OrderStatus
+from exconnect.trading.intents import Fence
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -210,21 +211,37 @@ class Doubts:
             return False
         return case.misses >= _MISSES or self.is_old(case)
 
-    def begin_fence(self, case: Case) -> bool:
-        """Whether a cancel of it would be evidence: nobody else is canceling it, and no cancel has met it before."""
+    def begin_fence(self, case: Case, client_order_id: str, server_now_ms: int) -> bool:
+        """Whether a cancel of it would be evidence: nobody else is canceling it, and no cancel has met it before.
+
+        Raises:
+            JournalUnavailable: what other processes do cannot be read.
+        """
         with self._lock:
             if case.is_at_fence or case.was_there:
                 return False
             case.is_at_fence = True
-            return True
+        fence = None
+        try:
+            fence = self._intents.begin_fence(client_order_id, case.sent.expires_ms, server_now_ms)
+            if fence is Fence.MOVED:
+                self._begin_anew(case, self._intents.sent(client_order_id) or case.sent)
+        finally:
+            case.was_there = fence is Fence.MET
+            case.is_at_fence = fence is Fence.FREE
+        return case.is_at_fence
 
-    def end_fence(self, case: Case, server_now_ms: int, *, was_there: bool | None) -> None:
+    def end_fence(self, case: Case, client_order_id: str, server_now_ms: int, *, was_there: bool | None) -> None:
         """What the cancel has met. None: nobody knows, so it may be over only now, and a margin begins anew."""
+        if was_there is None:
+            self._begin_anew(case, case.sent._replace(expires_ms=max(case.sent.expires_ms, server_now_ms)))
+        self._intents.end_fence(client_order_id, server_now_ms, was_there=was_there)
         with self._lock:
             case.is_at_fence, case.was_there = False, bool(was_there)
-            if was_there is None:
-                case.sent = case.sent._replace(expires_ms=max(case.sent.expires_ms, server_now_ms))
-                case.misses, case.is_missing = 0, False
+
+    def _begin_anew(self, case: Case, sent: Sent) -> None:
+        with self._lock:
+            case.sent, case.misses, case.is_missing = sent, 0, False
 
     def says_missing(self, error: OrderNotFound) -> bool:
         """Whether the refusal of a query says that there is no such order."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from enum import Enum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -41,6 +42,15 @@ class Sent(NamedTuple):
 
     first_ms: int
     expires_ms: int
+
+
+class Fence(Enum):
+    """Whether a cancel of an order that is missing would show that it is not there."""
+
+    FREE = "free"  # and it is whoever asked who sends it
+    HELD = "held"  # another process sends one
+    MET = "met"  # one has met the order: that the next one does not says nothing
+    MOVED = "moved"  # the order could be accepted, or be canceled, for longer than was thought
 
 
 class IntentLog(Protocol):
@@ -99,6 +109,15 @@ class IntentLog(Protocol):
 
     def buried(self) -> list[Order]:
         """Those that are to be watched for and that somebody else may have buried."""
+
+    def begin_fence(self, client_order_id: str, expires_ms: int, now_ms: int) -> Fence:
+        """Whether this process may cancel it as the last proof; if so, no other may until `end_fence`.
+
+        `expires_ms`: until when it could be accepted, as far as is known here; both by the exchange's clock.
+        """
+
+    def end_fence(self, client_order_id: str, now_ms: int, *, was_there: bool | None) -> None:
+        """What the cancel has met; None: nobody knows, so that it may be over only now."""
 
     def lagged(self, seconds: float) -> None:
         """So long it took until a read showed an order that the exchange had."""
@@ -244,6 +263,13 @@ class Intents:
     def buried(self) -> list[Order]:
         """None that the order store does not have."""
         return []
+
+    def begin_fence(self, client_order_id: str, expires_ms: int, now_ms: int) -> Fence:
+        """Free: no other process knows of it, and the threads of this one agree by themselves."""
+        return Fence.FREE
+
+    def end_fence(self, client_order_id: str, now_ms: int, *, was_there: bool | None) -> None:
+        """Nobody else to tell."""
 
     def lagged(self, seconds: float) -> None:
         """So long it took until a read showed an order that the exchange had."""

@@ -23,7 +23,7 @@ from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
-from exconnect.trading.intents import Halt, Sent, conflict, halted, halted_again, meaning_of
+from exconnect.trading.intents import Fence, Halt, Sent, conflict, halted, halted_again, meaning_of
 from exconnect.trading.journal_file import JournalFile
 from exconnect.trading.orders import RANKS, Evidence, merge
 
@@ -70,6 +70,9 @@ WHERE client_order_id = :id AND epoch = :epoch AND (is_done = 0 OR :is_certain)
 _UNSENT = """
 UPDATE intent SET snapshot = :snapshot, is_done = 1
 WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0
+"""
+_AT_FENCE = """
+SELECT fence.epoch, process, retired_ms FROM fence LEFT JOIN epoch USING (epoch) WHERE client_order_id = ?
 """
 _SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by the exchange
 _DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
@@ -285,6 +288,7 @@ class Journal:
                     " WHERE client_order_id = ?",
                     (_packed(order), name),
                 )
+                db.execute("DELETE FROM fence WHERE client_order_id = ?", (name,))
             db.execute("DELETE FROM grave WHERE since_ms < ?", (self._env.wall_ms() - _GRAVE_DAYS * _DAY_MS,))
         return len(rows)
 
@@ -377,6 +381,36 @@ class Journal:
         orders = [_unpacked(row[0]) for row in rows]
         return [order for order in orders if order.status is OrderStatus.NOT_ACCEPTED]
 
+    # ------------------------------------------------------------ the last proof
+
+    def begin_fence(self, client_order_id: str, expires_ms: int, now_ms: int) -> Fence:
+        """Whether this process may cancel it as the last proof; if so, no other may until `end_fence`.
+
+        Raises:
+            JournalUnavailable: it cannot be written.
+        """
+        name = (client_order_id,)
+        with self.transaction() as db:
+            begun = db.execute(_AT_FENCE, name).fetchone()
+            if begun == (None, None, None):
+                return Fence.MET
+            if begun is not None:
+                epoch, who, retired_ms = begun
+                if epoch != self._file.epoch() and retired_ms is None and process.is_alive(who):
+                    return Fence.HELD
+                # It is gone, or could not write the end down, and nobody knows what its cancel has met.
+                _end_fence(db, client_order_id, now_ms, was_there=None)
+            until = db.execute("SELECT expires_ms FROM intent WHERE client_order_id = ?", name).fetchone()
+            if until is not None and until[0] is not None and until[0] > expires_ms:
+                return Fence.MOVED
+            db.execute("INSERT INTO fence VALUES (?, ?)", (client_order_id, self._file.epoch()))
+            return Fence.FREE
+
+    def end_fence(self, client_order_id: str, now_ms: int, *, was_there: bool | None) -> None:
+        """What the cancel has met. Never raises: what is not written is not known to the next one."""
+        with suppress(JournalUnavailable), self.transaction() as db:
+            _end_fence(db, client_order_id, now_ms, was_there=was_there)
+
     # ------------------------------------------------------------ how far reads lag behind
 
     def lagged(self, seconds: float) -> None:
@@ -424,6 +458,17 @@ class Journal:
         Entering it raises `JournalUnavailable` if the file cannot be used.
         """
         return self._file.transaction()
+
+
+def _end_fence(db: sqlite3.Connection, client_order_id: str, now_ms: int, *, was_there: bool | None) -> None:
+    name = (client_order_id,)
+    if was_there:
+        db.execute("UPDATE fence SET epoch = NULL WHERE client_order_id = ?", name)
+        return
+    db.execute("DELETE FROM fence WHERE client_order_id = ?", name)
+    if was_there is None:
+        later = "UPDATE intent SET expires_ms = MAX(expires_ms, ?) WHERE client_order_id = ?"
+        db.execute(later, (now_ms, client_order_id))
 
 
 def _taken_over(client_order_id: str) -> JournalUnavailable:

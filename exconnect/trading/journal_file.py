@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exconnect.errors import JournalUnavailable
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
     from exconnect.environment import Environment
 
-_VERSION = 1
 # Rows are kept in the order in which they came: each commit then touches few pages, and mostly those of the one before.
-_TABLES = (
+_FIRST = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE epoch (
     epoch INTEGER PRIMARY KEY, process TEXT NOT NULL, started_ms INTEGER NOT NULL, retired_ms INTEGER)""",
@@ -49,6 +49,9 @@ _TABLES = (
     SELECT client_order_id, attempt_epoch AS epoch, sent_ms, expires_ms, attempts FROM intent
     WHERE attempts IS NOT NULL""",
 )
+# What is canceled as the last proof that it is not there: by whom (NULL: it was met).
+_FENCES = ("CREATE TABLE fence (client_order_id TEXT PRIMARY KEY, epoch INTEGER) WITHOUT ROWID",)
+_VERSIONS = (_FIRST, _FENCES)  # each adds to what was before
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
@@ -171,7 +174,7 @@ class JournalFile:
             try:
                 if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                     raise OSError("its file system cannot be shared between processes")
-                if _version(db) != _VERSION:
+                if _version(db) != len(_VERSIONS):
                     _build(db, self._exchange)
                 return
             except sqlite3.OperationalError:
@@ -241,7 +244,7 @@ def _let_go(db: sqlite3.Connection, pid: int) -> None:
 
 def _version(db: sqlite3.Connection) -> int:
     number: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if number > _VERSION:
+    if number > len(_VERSIONS):
         raise OSError("a later version of exconnect has written it")
     return number
 
@@ -249,12 +252,12 @@ def _version(db: sqlite3.Connection) -> int:
 def _build(db: sqlite3.Connection, exchange: str | None) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _version(db) != _VERSION:  # nobody was faster
-            for statement in _TABLES:
-                db.execute(statement)
-            if exchange is not None:
-                db.execute("INSERT INTO meta VALUES ('exchange', ?)", (exchange,))
-            db.execute(f"PRAGMA user_version = {_VERSION}")
+        version = _version(db)  # somebody may have been faster
+        for statement in chain.from_iterable(_VERSIONS[version:]):
+            db.execute(statement)
+        if version == 0 and exchange is not None:
+            db.execute("INSERT INTO meta VALUES ('exchange', ?)", (exchange,))
+        db.execute(f"PRAGMA user_version = {len(_VERSIONS)}")
         db.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -22,6 +22,7 @@ from exconnect import (
 )
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
+from exconnect.trading.journal import Journal
 
 pytestmark = pytest.mark.network
 
@@ -220,6 +221,18 @@ def make_invisible(client, mock, monkeypatch):
     assert order.status is OrderStatus.NOT_ACCEPTED
     assert mock.ledger.order(order.client_order_id).status == "new"
     return order, blind
+
+
+def test_what_another_process_was_told_meanwhile_is_what_became_of_it(client, mock, monkeypatch):
+    lose_the_request(mock)
+
+    def told_elsewhere(_, __, order, *___):
+        end = replace(order, status=OrderStatus.CANCELED, order_id="7", source=Source.REST)
+        Journal(client.journal, Environment()).record(end)
+
+    monkeypatch.setattr("exconnect.trading.absence._fenced", told_elsewhere)
+    order = unknown(client).resolve(timeout=60)
+    assert (order.status, order.order_id) == (OrderStatus.CANCELED, "7")
 
 
 def is_canceled(client, order):

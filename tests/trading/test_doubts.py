@@ -311,3 +311,84 @@ def test_after_a_week_nobody_watches_any_more(env, tmp_path):
     assert journal.buried() == []
     journal.prune()
     assert journal._file.connection().execute("SELECT COUNT(*) FROM grave").fetchone() == (0,)
+
+
+# ---- the last proof: one cancel at a time, whoever sends it --------------------------------------------------------
+
+
+@pytest.fixture
+def two(env, tmp_path):
+    """Two processes of one account that look for the same order: the one that placed it, and another."""
+    made = [Journal(tmp_path / "j", env) for _ in range(2)]
+    made[0].intend(order(OrderStatus.PENDING_NEW), WISH)
+    made[0].attempt("a", Attempt("place_order", "BTC/USDT", "a", 1, SENT_MS, 5_000, EXPIRES_MS, "h", ()))
+    return [Doubts(env, journal, Absence(frozenset({-2013}), frozenset({-2011}))) for journal in made]
+
+
+LATER_MS = EXPIRES_MS + 90_000
+
+
+def begins(doubts, now_ms=LATER_MS):
+    return doubts.begin_fence(doubts.case(order()), "a", now_ms)
+
+
+def ends(doubts, was_there, now_ms=LATER_MS):
+    doubts.end_fence(doubts.case(order()), "a", now_ms, was_there=was_there)
+
+
+def test_only_one_process_cancels_what_is_missing(two):
+    one, other = two
+    assert begins(one)
+    assert not begins(one)
+    assert not begins(other)
+    ends(one, was_there=False)
+    assert begins(other)
+
+
+def test_what_a_cancel_of_one_process_has_met_is_known_to_the_other(two):
+    one, other = two
+    assert begins(one)
+    ends(one, was_there=True)
+    assert not begins(other)
+    assert other.case(order()).was_there
+
+
+@pytest.mark.parametrize("ends_how", ["without an answer", "it dies", "it cannot write"])
+def test_a_cancel_of_which_nobody_knows_what_it_met_begins_a_margin_for_all(two, ends_how, monkeypatch):
+    one, other = two
+    miss(other, other.case(order()), 0, 10, 20)
+    assert begins(one)
+    if ends_how == "without an answer":
+        ends(one, was_there=None)
+    elif ends_how == "it dies":
+        monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
+    else:
+        monkeypatch.setattr(one._intents, "transaction", unusable)
+        ends(one, was_there=False)
+        monkeypatch.undo()
+        assert not begins(one)
+    assert not begins(other)
+    case = other.case(order())
+    assert (case.sent.expires_ms, case.misses, case.is_missing) == (LATER_MS, 0, False)
+    assert begins(other)
+
+
+def unusable():
+    raise JournalUnavailable("the disk is full")
+
+
+def test_without_a_journal_that_can_be_written_nothing_is_canceled_as_a_proof(two, monkeypatch):
+    monkeypatch.setattr(two[0]._intents, "transaction", unusable)
+    with pytest.raises(JournalUnavailable):
+        begins(two[0])
+    monkeypatch.undo()
+    assert begins(two[0])
+
+
+def test_an_order_that_was_sent_again_elsewhere_is_no_case_yet(two):
+    one, other = two
+    assert other.case(order()).sent.expires_ms == EXPIRES_MS
+    one._intents.attempt("a", Attempt("place_order", "BTC/USDT", "a", 2, SENT_MS, 5_000, EXPIRES_MS + 100, "h", ()))
+    assert not begins(other)
+    assert other.case(order()).sent.expires_ms == EXPIRES_MS + 100
+    assert begins(other)

@@ -16,7 +16,8 @@ from exconnect.errors import IntentConflict, JournalUnavailable, TradingHalted, 
 from exconnect.gateway import Attempt
 from exconnect.model.enums import OrderStatus, OrderType, Side, Source
 from exconnect.model.order import Fill, Order, PlaceOrder
-from exconnect.trading.intents import Intents
+from exconnect.trading import journal_file
+from exconnect.trading.intents import Fence, Intents
 from exconnect.trading.journal import Journal
 from exconnect.trading.journal_file import JournalFile
 
@@ -330,6 +331,19 @@ def test_a_file_of_a_later_version_is_left_alone(journal):
     gc.collect()  # from Python 3.13 on, a connection that nobody has closed is warned of
 
 
+def test_a_file_of_the_first_version_gets_what_was_added_since(journal, tmp_path):
+    db = sqlite3.connect(tmp_path / "old", isolation_level=None)
+    for statement in journal_file._FIRST:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 1")
+    db.execute("INSERT INTO meta VALUES ('halt', '[\"before\",\"2026-01-01T00:00:00+00:00\"]')")
+    db.close()
+    old = Journal(tmp_path / "old", Environment())
+    assert old.halt_state().reason == "before"
+    assert old.begin_fence("a", 1, 1) is Fence.FREE
+    assert Journal(tmp_path / "old", Environment()).begin_fence("a", 1, 1) is Fence.HELD
+
+
 def test_all_attempts_of_an_order_count(journal):
     journal.intend(order(), WISH)
     journal.attempt("a", attempt())
@@ -462,6 +476,8 @@ def test_what_was_over_long_ago_is_pruned_and_stays_bound(tmp_path):
         journal.attempt(name, attempt(name))
     journal.record(order("a", OrderStatus.FILLED, source=Source.REST, raw={"x": 1}, fills=(fill,), order_id="1"))
     journal.record(order("b", OrderStatus.NEW, source=Source.REST, raw={"x": 1}))
+    assert journal.begin_fence("a", 6_000, 6_000) is Fence.FREE
+    journal.end_fence("a", 6_000, was_there=True)
     env.days = 29
     assert journal.prune() == 0
     env.days = 31
@@ -473,6 +489,7 @@ def test_what_was_over_long_ago_is_pruned_and_stays_bound(tmp_path):
     assert journal.get("b").raw == {"x": 1}
     assert journal.sent("a") is None
     assert journal.sent("b") is not None
+    assert journal.begin_fence("a", 6_000, 6_000) is Fence.FREE  # that a cancel has met it is dropped with the rest
     assert journal.intend(order("a"), WISH) == kept
     with pytest.raises(IntentConflict, match="price was 60000, is 1"):
         journal.intend(order("a"), PlaceOrder("BTC/USDT", "buy", "0.1", price="1"))
