@@ -466,7 +466,8 @@ class Client(AccountData):
         orders of this account that no journal here knows are logged as a warning, each once.
 
         Raises:
-            JournalUnavailable: it cannot be read.
+            JournalUnavailable: it cannot be used, or somebody held it until the deadline: a process that was stopped
+                while it wrote.
         """
         venue = self._private()
         return venue.commands.recovery.recover(self._timeout(timeout))

@@ -189,6 +189,11 @@ class JournalFile:
             raise OSError(f"it is for orders on {row[0]}, not on {self._exchange}")
 
 
+def is_held(error: JournalUnavailable) -> bool:
+    """Whether that was only because somebody else writes, which passes when he goes on or dies."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 class Transaction:
     """Lends a thread its connection and keeps all others from writing; a file that fails is `JournalUnavailable`."""
 

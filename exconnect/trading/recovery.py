@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, JournalUnavailable
 from exconnect.model.enums import OrderStatus
+from exconnect.trading.journal_file import is_held
 from exconnect.trading.reconcile import Resolver, find_out_all, look, look_at_open
 
 if TYPE_CHECKING:
     from exconnect.model.order import Order
     from exconnect.trading.desk import Deadline, Desk
     from exconnect.trading.intents import IntentLog
+
+_TRY_S, _PAUSE_S = 0.25, 0.05  # how long one try for the journal may take, and the pause between two
 
 
 class Recovery:
@@ -30,9 +33,13 @@ class Recovery:
         self._has_begun = False
 
     def recover(self, timeout: float) -> list[Order]:
-        """Find out what became of every order without an answer; each as it is known at the end."""
+        """Find out what became of every order without an answer; each as it is known at the end.
+
+        Raises:
+            JournalUnavailable: it cannot be used, or somebody held it all the time.
+        """
         deadline = self._desk.deadline(timeout)
-        self.take_over()
+        self._take_over_by(deadline)
         orders = self._unanswered()
         ended = look_at_open(self._desk, self._desk.deadline(deadline.left / 4))
         self._look_at(ended, self._desk.deadline(deadline.left / 2))
@@ -58,6 +65,16 @@ class Recovery:
                 # An exchange that does not answer does not say either what became of the order.
                 with suppress(ExconnectError):
                     look(self._desk, order, self._desk.instrument(order.symbol, deadline.left), deadline)
+
+    def _take_over_by(self, deadline: Deadline) -> None:
+        """As soon as the journal is to be had: who was stopped in the middle of a commit holds it until he goes on."""
+        while True:
+            try:
+                return self.take_over()
+            except JournalUnavailable as error:
+                if not is_held(error) or deadline.left <= _TRY_S + _PAUSE_S:
+                    raise
+            self._desk.env.sleep(_PAUSE_S)
 
     def take_over(self) -> None:
         """What is open in the journal is in the store then, also what processes that are gone left there.

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 from points import watched
 
@@ -76,22 +77,30 @@ def act(client, draw):
 
 
 def recover(client, told):
-    """Until it has; it says what was found and how long that took, and before that why the journal was not to be had.
+    """Says what was found and how long that took, and before that of each time that the journal was not to be had.
 
     Somebody who was stopped in the middle of a commit holds it until he goes on.
     """
     begun = time.monotonic()
     client.fetch_instrument(SYMBOL)  # tells what this exchange allows; without that it counts as a real one
-    while True:
-        try:
-            found = client.recover(timeout=30.0)
-        except JournalUnavailable as error:
-            told("refused", f"{error.__cause__}")
-            time.sleep(0.1)
-        else:
-            unresolved = [order.client_order_id for order in client.orders.unresolved()]
-            told("recovered", len(found), unresolved, time.monotonic() - begun)
-            return
+    recovery = client._private().commands.recovery
+    recovery.take_over = partial(try_to, recovery.take_over, told)
+    try:
+        found = client.recover(timeout=30.0)
+        unresolved = [order.client_order_id for order in client.orders.unresolved()]
+    except JournalUnavailable as error:
+        found, unresolved = [], [f"anything, for {error}"]
+    finally:
+        del recovery.take_over
+    told("recovered", len(found), unresolved, time.monotonic() - begun)
+
+
+def try_to(take_over, told):
+    try:
+        take_over()
+    except JournalUnavailable as error:
+        told("refused", f"{error.__cause__}")
+        raise
 
 
 def teller(told):

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from exconnect import Client, OrderStatus, OutcomeUnknown, Source
+from exconnect import Client, JournalUnavailable, OrderStatus, OutcomeUnknown, Source
 from exconnect.environment import Environment
 from exconnect.mock import MockExchange
 from exconnect.venue.parts import Venue
@@ -216,6 +216,51 @@ def test_who_was_taken_for_dead_while_it_slept_sends_nothing(mock, client, elsew
     order = client.place_order(*BUY, price="50001", client_order_id="sleeper")
     assert order.status is OrderStatus.NEW
     assert len(mock.ledger.orders()) == 2
+
+
+STOPS_IN_A_COMMIT = """
+import signal
+client = Client("binance")
+lost = client.place_order("BTC/USDT", "buy", "0.01", price="50001", client_order_id="sleeper")
+with client._open().account.intents.transaction():
+    os.kill(os.getpid(), signal.SIGSTOP)
+print("1")
+"""
+
+
+def stopped_in_a_commit(elsewhere):
+    process = elsewhere(STOPS_IN_A_COMMIT, wait=False)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    return process
+
+
+def test_a_recovery_goes_on_trying_while_somebody_sleeps_with_the_journal_in_his_hand(client, elsewhere):
+    client.place_order(*BUY, price="50000")
+    process = stopped_in_a_commit(elsewhere)
+    with pytest.raises(JournalUnavailable, match="locked"):
+        client.place_order(*BUY, price="50002")
+    recovery, tries = client._open().commands.recovery, []
+    take_over = recovery.take_over
+
+    def wakes_him_in_the_end():
+        tries.append(len(tries))
+        if len(tries) == 3:
+            assert woken(process) == "1"
+        take_over()
+
+    recovery.take_over = wakes_him_in_the_end
+    assert client.recover() == []
+    assert tries == [0, 1, 2]
+    assert client.orders.get("sleeper").status is OrderStatus.NEW
+
+
+def test_a_recovery_says_at_its_deadline_that_somebody_sleeps_with_the_journal_in_his_hand(client, elsewhere):
+    process = stopped_in_a_commit(elsewhere)
+    with pytest.raises(JournalUnavailable, match="locked"):
+        client.recover(timeout=1.0)
+    woken(process)
+    assert client.recover() == []
 
 
 # ---------------------------------------------------------------- the road
