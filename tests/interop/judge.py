@@ -121,6 +121,13 @@ def kept_book(seen: Known, known: Known) -> None:
         same(side, numbers(seen[side]), numbers(there[side]))
 
 
+def user_stream(seen: dict[str, Any], known: Known) -> None:
+    """The market order, its fills and what they left, as the user's own stream told of them."""
+    same("steps of the order", (seen["statuses"][0], seen["statuses"][-1]), ("new", "filled"))
+    my_trades(seen["fills"], known)
+    same_balances(seen["balances"], {asset: known["balances"][asset] for asset in ("BTC", "USDT")})
+
+
 STEPS: dict[str, Callable[[Any, Known], None]] = {
     "server time": server_time,
     "exchange info": exchange_info,
@@ -137,6 +144,7 @@ STEPS: dict[str, Callable[[Any, Known], None]] = {
     "stream": stream,
 }
 BOOK_KEEPERS: dict[str, Callable[[Any, Known], None]] = {"kept book": kept_book}
+USER_STREAMS: dict[str, Callable[[Any, Known], None]] = {"user stream": user_stream}
 
 
 def obeyed(known: Known) -> str | None:

@@ -12,10 +12,11 @@ from story import CANDLES, DEPTH, LIMIT_ORDER, MARKET_ORDER, PATIENCE, TRADES, U
 
 def settings(story: Story) -> dict[str, Any]:
     rest = f"{story.rest_url}/api/v3"
+    sockets = {"spot": f"{story.stream_url}/ws", "ws-api": {"spot": f"{story.stream_url}/ws-api/v3"}}
     return {
         "apiKey": story.key,
         "secret": story.secret,
-        "urls": {"api": {"public": rest, "private": rest, "ws": {"spot": f"{story.stream_url}/ws"}}},
+        "urls": {"api": {"public": rest, "private": rest, "ws": sockets}},
         # Currencies and margin modes come from hosts that are no part of spot trading.
         "options": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False},
     }
@@ -73,6 +74,16 @@ async def listen(story: Story) -> dict[str, Any]:
         await exchange.close()
 
 
+async def place_on_socket(story: Story, wish: dict[str, Any]) -> dict[str, Any]:
+    """A market order over the WebSocket API."""
+    exchange = ccxt.pro.binance(settings(story))
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return unified(await exchange.create_order_ws(UNIFIED, "market", wish["side"], wish["quantity"]))
+    finally:
+        await exchange.close()
+
+
 async def trades(exchange: Any) -> list[dict[str, str]]:
     seen: dict[str, dict[str, str]] = {}
     while len(seen) < TRADES:
@@ -109,9 +120,7 @@ def main() -> None:
     story.step("query", lambda: unified(exchange.fetch_order(placed["order_id"], UNIFIED)))
     story.step("open orders", lambda: [unified(row) for row in exchange.fetch_open_orders(UNIFIED)])
     story.step("cancel", lambda: unified(exchange.cancel_order(placed["order_id"], UNIFIED)))
-    story.step(
-        "place market", lambda: unified(exchange.create_order(UNIFIED, "market", market["side"], market["quantity"]))
-    )
+    story.step("place market", lambda: asyncio.run(place_on_socket(story, market)))
     story.step("my trades", lambda: [fill(row) for row in exchange.fetch_my_trades(UNIFIED)])
     story.step("balances", lambda: balances(exchange.fetch_balance()))
     told = story.step("stream", lambda: asyncio.run(listen(story)))

@@ -23,6 +23,7 @@ from story import (
     heard,
     instruments,
     order,
+    own_fill,
 )
 
 
@@ -37,6 +38,25 @@ def listen() -> dict[str, Any]:
     finally:
         sockets.stop()
         sockets.join(PATIENCE)
+
+
+async def trade_on_sockets(story: Story) -> dict[str, Any]:
+    """The market order over the WebSocket API, and what the user's stream tells of it."""
+    client = await AsyncClient.create(story.key, story.secret)
+    statuses, fills, held = [], [], {}
+    try:
+        async with asyncio.timeout(PATIENCE), BinanceSocketManager(client).user_socket() as stream:
+            placed = await client.ws_create_order(symbol=SYMBOL, type="MARKET", **MARKET_ORDER)
+            while not held or statuses[-1] != "filled":
+                event = await stream.recv()
+                if event["e"] == "executionReport":
+                    statuses.append(event["X"].lower())
+                    fills += [own_fill(event)] if event["x"] == "TRADE" else []
+                elif statuses[-1] == "filled":
+                    held = {row["a"]: [row["f"], row["l"]] for row in event["B"]}
+    finally:
+        await client.close_connection()
+    return {"placed": order(placed), "statuses": statuses, "fills": fills, "balances": held}
 
 
 async def keep_book(story: Story) -> dict[str, Any]:
@@ -58,6 +78,7 @@ async def keep_book(story: Story) -> dict[str, Any]:
 def main() -> None:
     story = Story("python-binance")
     Client.API_URL = AsyncClient.API_URL = f"{story.rest_url}/api"
+    AsyncClient.WS_API_URL = f"{story.stream_url}/ws-api/v3"
     BinanceSocketManager.STREAM_URL = f"{story.stream_url}/"
     client = Client(story.key, story.secret)
     story.step("server time", lambda: client.get_server_time()["serverTime"])
@@ -72,7 +93,8 @@ def main() -> None:
     story.step("query", lambda: order(client.get_order(symbol=SYMBOL, orderId=placed["order_id"])))
     story.step("open orders", lambda: [order(row) for row in client.get_open_orders(symbol=SYMBOL)])
     story.step("cancel", lambda: order(client.cancel_order(symbol=SYMBOL, orderId=placed["order_id"])))
-    story.step("place market", lambda: order(client.create_order(symbol=SYMBOL, type="MARKET", **MARKET_ORDER)))
+    traded = story.step("user stream", lambda: asyncio.run(trade_on_sockets(story)))
+    story.step("place market", lambda: traded.pop("placed"))
     story.step("my trades", lambda: [fill(row) for row in client.get_my_trades(symbol=SYMBOL)])
     story.step("balances", lambda: balances(client.get_account()))
     story.step("stream", listen)

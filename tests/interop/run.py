@@ -10,14 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
-from judge import BOOK_KEEPERS, STEPS, Known, obeyed
+from judge import BOOK_KEEPERS, STEPS, USER_STREAMS, Known, obeyed
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PEERS = {  # a name on PyPI → whether it keeps a book by itself
-    "ccxt": True,
-    "python-binance": True,
-    "binance-connector": False,
+PEERS = {  # a name on PyPI → what is judged beyond STEPS
+    "ccxt": BOOK_KEEPERS,
+    "python-binance": BOOK_KEEPERS | USER_STREAMS,
+    "binance-connector": {},
 }
 SECONDS = 120
 
@@ -113,8 +113,7 @@ def run(peer: str) -> tuple[str, Verdicts]:
         return peer, {"installation": "does not install here"}
     with Exchange() as exchange:
         told, known = told_by(peer, python, exchange)
-    steps = STEPS | (BOOK_KEEPERS if PEERS[peer] else {})
-    return f"{peer} {told['version']}", verdicts(told, known, steps)
+    return f"{peer} {told['version']}", verdicts(told, known, STEPS | PEERS[peer])
 
 
 def table(results: dict[str, Verdicts]) -> list[str]:

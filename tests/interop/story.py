@@ -124,3 +124,16 @@ def fill(answer: dict[str, Any]) -> dict[str, Any]:
         "fee_asset": answer["commissionAsset"],
         "side": "buy" if answer["isBuyer"] else "sell",
     }
+
+
+def own_fill(event: dict[str, Any]) -> dict[str, Any]:
+    """A fill as the user's stream tells of it."""
+    return {
+        "id": str(event["t"]),
+        "order_id": str(event["i"]),
+        "price": event["L"],
+        "quantity": event["l"],
+        "fee": event["n"],
+        "fee_asset": event["N"],
+        "side": event["S"].lower(),
+    }

@@ -158,6 +158,12 @@ def test_wrong_signatures(caller):
     assert caller.call("account.status", apiKey="x" * 64, timestamp=caller.core.now, signature="0")["status"] == 401
 
 
+def test_what_is_no_parameter_of_the_endpoint_is_signed_too(caller):
+    reply = caller.signed("order.place", **ORDER, returnRateLimits=False)
+    assert (reply["status"], "rateLimits" in reply) == (200, False)
+    assert caller.signed("userDataStream.subscribe.signature", returnRateLimits=False)["status"] == 200
+
+
 def test_both_sides_share_one_budget(make_core):
     core = make_core(limits={"request_weight": (25, 60)})
     core.now = core.now // 60_000 * 60_000 + 1_000

@@ -118,7 +118,7 @@ class PrivateSession:
             message = _parse(text)
             number = message.get("id")
             params = dict(message.get("params") or {})
-            shows = params.pop("returnRateLimits", shows)
+            shows = params.get("returnRateLimits", shows)
             answer = {"result": self._act(message["method"].removeprefix("v3/"), params, now_ms)}
         except Fail as fail:
             status, answer = fail.status, {"error": fail.body}
@@ -143,8 +143,9 @@ class PrivateSession:
         return self._call(route, params, now_ms)
 
     def _call(self, route: tuple[str, str], given: dict[str, Any], now_ms: int) -> Any:
+        """``returnRateLimits`` is no parameter of the endpoint, but it is signed with the others."""
         endpoint = ENDPOINTS[route]
-        values = {name: written(value) for name, value in given.items()}
+        values = {name: written(value) for name, value in given.items() if name != "returnRateLimits"}
         params = Params(values, self._world.markets)
         weight = self._rest.cost(endpoint, params)
         self._admit(weight, now_ms)
