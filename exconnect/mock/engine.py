@@ -17,7 +17,20 @@ from .book import Book, reaches
 from .chance import seeded
 from .fixed import SCALE, times
 from .market import FEE, Market
-from .orders import BUY, MARKET_TYPES, SELL, STOP_TYPES, Fill, NewOrder, Order, Refused, Report, Trade
+from .orders import (
+    BUY,
+    MARKET_TYPES,
+    SELL,
+    STOP_TYPES,
+    Amendment,
+    Fill,
+    NewOrder,
+    Order,
+    Prevention,
+    Refused,
+    Report,
+    Trade,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +72,7 @@ class Engine:
         self.fees: dict[str, int] = {}
         self.outside: dict[str, int] = {}
         self.events: list[Report | Trade] = []
+        self.prevented: list[Prevention] = []
         self._random = seeded("engine", seed)
         self._recent: dict[str, deque[tuple[int, int, int]]] = {market.symbol: deque() for market in markets}
         self._recent_sums = {market.symbol: [0, 0] for market in markets}
@@ -135,13 +149,14 @@ class Engine:
     def amend(self, order: Order, quantity: int, now_ms: int, new_client_id: str = "") -> Report:
         """Makes an order smaller, in its place in the queue. Raises: Refused."""
         self._check_amend(order, quantity)
-        order.amends += 1
-        original = order.client_id
+        original, before = order.client_id, order.quantity
         self._rename(order, new_client_id or self.random_id())
         removed = min(order.quantity - quantity, order.remaining)
         release = to_lock(order.wish, removed)
         order.quantity -= removed
         order.updated_ms = now_ms
+        amendment = Amendment(self._next_report, original, order.client_id, before, order.quantity, now_ms)
+        order.amendments.append(amendment)
         if order.is_working:
             self.books[order.market.symbol].reduce(order, removed)
         self._account(order).unlock(order, release)
@@ -224,7 +239,7 @@ class Engine:
             raise Refused("no_change")
         if quantity > order.quantity:
             raise Refused("amend_increase")
-        if order.amends >= order.market.max_amends:
+        if len(order.amendments) >= order.market.max_amends:
             raise Refused("filter", "MAX_NUM_ORDER_AMENDS")
         filters.check_quantity(order.market, quantity, is_market=False)
         if order.price:
@@ -360,12 +375,17 @@ class Engine:
     def _prevent(self, taker: Order, maker: Order, now_ms: int) -> None:
         """Two orders of one account would trade with each other; the taker's mode says which of them gives way."""
         mode, common = taker.wish.stp, min(taker.remaining, maker.remaining)
+        lost = {taker.id: 0, maker.id: 0}
         for order, other in ((maker, taker), (taker, maker)):
             order.prevented_match_id = self._next_prevented
             if mode in {"decrement", "transfer"}:
-                self._subtract(order, other, common, now_ms)
+                lost[order.id] = common
             elif mode == "expire_both" or (mode == "expire_maker") == (order is maker):
-                self._subtract(order, other, order.remaining, now_ms)
+                lost[order.id] = order.remaining
+            if lost[order.id]:
+                self._subtract(order, other, lost[order.id], now_ms)
+        row = (taker, maker, maker.price, lost[taker.id], lost[maker.id], now_ms)
+        self.prevented.append(Prevention(self._next_prevented, *row))
         self._next_prevented += 1
 
     def _subtract(self, order: Order, other: Order, quantity: int, now_ms: int) -> None:

@@ -60,6 +60,31 @@ class Fill:
     sequence: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """One time an order was made smaller; ``id`` is that of its report."""
+
+    id: int
+    original_id: str
+    client_id: str
+    original_quantity: int
+    quantity: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prevention:
+    """A trade of an account with itself that did not happen, and what each side lost by it."""
+
+    id: int
+    taker: Order
+    maker: Order
+    price: int
+    taker_quantity: int
+    maker_quantity: int
+    time_ms: int
+
+
 @dataclass(eq=False, slots=True)
 class Order:
     """An accepted order, and what became of it. ``placed_id`` stays when a cancel renames ``client_id``."""
@@ -78,11 +103,11 @@ class Order:
     prevented: int = 0
     prevented_match_id: int = -1
     locked: int = 0
-    amends: int = 0
     is_working: bool = False
     has_triggered: bool = False
     expiry_reason: str = ""
     fills: list[Fill] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def market(self) -> Market:

@@ -206,6 +206,54 @@ def test_an_amend(core):
     assert error(same) == (400, -2038, "The requested action would change no state; rejecting")
 
 
+def test_amendments(core):
+    placed = body(core.order(quantity="0.02", newClientOrderId="first"))
+    target = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    change = {**target, "newQty": "0.01", "newClientOrderId": "second"}
+    answer = body(core.signed("PUT", "/api/v3/order/amend/keepPriority", **change))
+    (row,) = body(core.signed("GET", "/api/v3/order/amendments", **target))
+    assert (row["executionId"], row["time"]) == (answer["executionId"], answer["transactTime"])
+    assert (row["origClientOrderId"], row["newClientOrderId"]) == ("first", "second")
+    assert (row["origQty"], row["newQty"]) == ("0.02000000", "0.01000000")
+    assert body(core.signed("GET", "/api/v3/order/amendments", **target, fromExecutionId=row["executionId"] + 1)) == []
+    assert error(core.signed("GET", "/api/v3/order/amendments", symbol="BTCUSDT", orderId=1))[1] == -2013
+
+
+def test_prevented_matches(core):
+    maker = body(core.order(price="60000", quantity="0.02"))["orderId"]
+    taker = body(core.order("SELL", price="60000", quantity="0.01", selfTradePreventionMode="EXPIRE_TAKER"))["orderId"]
+    (row,) = body(core.signed("GET", "/api/v3/myPreventedMatches", symbol="BTCUSDT", orderId=taker))
+    assert (row["takerOrderId"], row["makerOrderId"], row["price"]) == (taker, maker, "60000.00000000")
+    assert (row["takerPreventedQuantity"], "makerPreventedQuantity" in row) == ("0.01000000", False)
+    number = {"symbol": "BTCUSDT", "preventedMatchId": row["preventedMatchId"]}
+    assert body(core.signed("GET", "/api/v3/myPreventedMatches", **number)) == [row]
+    assert error(core.signed("GET", "/api/v3/myPreventedMatches", symbol="BTCUSDT"))[1] == -1128
+
+
+@pytest.mark.parametrize(
+    "path, params, answer",
+    [
+        ("myAllocations", {"symbol": "BTCUSDT"}, []),
+        ("openOrderList", {}, []),
+        ("allOrderList", {"limit": 10}, []),
+        ("historicalBlockTrades", {"symbol": "BTCUSDT", "fromId": 1}, []),
+        ("executionRules", {"symbol": "BTCUSDT"}, {"symbolRules": [{"symbol": "BTCUSDT", "rules": []}]}),
+    ],
+)
+def test_what_is_not_traded_here_is_an_empty_list(core, path, params, answer):
+    assert body(core.signed("GET", f"/api/v3/{path}", **params)) == answer
+
+
+def test_the_rules_of_the_account_are_those_of_the_symbol(core):
+    (symbol,) = body(core.get("/api/v3/exchangeInfo", symbol="BTCUSDT"))["symbols"]
+    filters = body(core.signed("GET", "/api/v3/myFilters", symbol="BTCUSDT"))
+    assert filters == {"exchangeFilters": [], "symbolFilters": symbol["filters"], "assetFilters": []}
+
+
+def test_no_symbol_has_a_reference_price(core):
+    assert error(core.get("/api/v3/referencePrice", symbol="BTCUSDT"))[:2] == (400, -2043)
+
+
 REPLACE = {
     "symbol": "BTCUSDT",
     "side": "BUY",

@@ -150,12 +150,16 @@ def test_messages_of_every_second(core, name, fields):
     assert set(rows[0]) == set(fields.split())
 
 
-def test_all_mini_tickers_tell_of_those_that_changed(core):
-    messages, _ = feed(core, ["!miniTicker@arr"])
+def test_tickers_of_all_tell_of_those_that_changed(core):
+    kinds = {"!miniTicker@arr": "24hrMiniTicker", "!ticker_1h@arr": "1hTicker"}
+    messages, _ = feed(core, kinds)
     core.advance(2_000)
     trade(core)
     core.advance(2_000)
-    assert [[row["s"] for row in rows] for rows in data(messages)] == [["BTCUSDT", "ETHUSDT"], ["BTCUSDT"]]
+    for name, kind in kinds.items():
+        rows = data(messages, name)
+        assert [[row["s"] for row in changed] for changed in rows] == [["BTCUSDT", "ETHUSDT"], ["BTCUSDT"]]
+        assert {row["e"] for changed in rows for row in changed} == {kind}
 
 
 def test_unknown_and_uppercase_streams_are_silent(core):

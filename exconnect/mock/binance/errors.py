@@ -45,6 +45,7 @@ TEXTS: Mapping[int, str] = {
     -2021: "Order cancel-replace partially failed.",
     -2022: "Order cancel-replace failed.",
     -2038: "Order amend (quantity increase) is not supported.",
+    -2043: "This symbol doesn't have a reference price.",
     -2039: "Either the order ID or the client order ID is invalid.",
 }
 

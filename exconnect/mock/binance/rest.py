@@ -11,7 +11,7 @@ from exconnect.mock.limits import Gate, Limited, OrderCount, Window
 from exconnect.mock.orders import Report
 from exconnect.mock.record import Arrival
 
-from . import account, market_data, trading
+from . import account, details, market_data, trading
 from .auth import authenticate
 from .endpoints import Call, Endpoint
 from .errors import BY_STATUS, TEXTS, Fail, banned, too_much_weight
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS = {
     (endpoint.method, endpoint.path): endpoint
-    for endpoint in (*market_data.ENDPOINTS, *trading.ENDPOINTS, *account.ENDPOINTS)
+    for endpoint in (*market_data.ENDPOINTS, *trading.ENDPOINTS, *account.ENDPOINTS, *details.ENDPOINTS)
 }
 OPERATIONS = frozenset({endpoint.operation for endpoint in ENDPOINTS.values()} | {"fetch_tickers"})
 DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {"request_weight": (6000, 60), "orders": (100, 10)}

@@ -12,7 +12,7 @@ from exconnect.mock.orders import BUY
 if TYPE_CHECKING:
     from exconnect.mock.history import Bar
     from exconnect.mock.market import Market
-    from exconnect.mock.orders import Fill, Order, Report, Trade
+    from exconnect.mock.orders import Amendment, Fill, Order, Prevention, Report, Trade
     from exconnect.mock.tape import Aggregate, Tape
 
 Json = dict[str, Any]
@@ -170,6 +170,37 @@ def amended(order: Order, report: Report) -> Json:
         row["workingTime"] = order.working_ms
     row["selfTradePreventionMode"] = order.wish.stp.upper()
     return {"transactTime": report.time_ms, "executionId": report.id, "amendedOrder": row}
+
+
+def amendment(order: Order, change: Amendment) -> Json:
+    """One row of an order's amendments."""
+    return {
+        "symbol": order.market.name,
+        "orderId": order.id,
+        "executionId": change.id,
+        "origClientOrderId": change.original_id,
+        "newClientOrderId": change.client_id,
+        "origQty": text(change.original_quantity),
+        "newQty": text(change.quantity),
+        "time": change.time_ms,
+    }
+
+
+def prevented_match(one: Prevention) -> Json:
+    """One row of myPreventedMatches: what a side did not lose is not named."""
+    lost = (("takerPreventedQuantity", one.taker_quantity), ("makerPreventedQuantity", one.maker_quantity))
+    return {
+        "symbol": one.taker.market.name,
+        "preventedMatchId": one.id,
+        "takerOrderId": one.taker.id,
+        "makerSymbol": one.maker.market.name,
+        "makerOrderId": one.maker.id,
+        "tradeGroupId": -1,
+        "selfTradePreventionMode": one.taker.wish.stp.upper(),
+        "price": text(one.price),
+        **{name: text(quantity) for name, quantity in lost if quantity},
+        "transactTime": one.time_ms,
+    }
 
 
 def _amounts(order: Order) -> Json:

@@ -37,6 +37,7 @@ _STREAM = re.compile(
     r"|kline_(?P<interval>[0-9]+[smhdwM])(?:@(?P<zone>[+-][0-9]{2}:[0-9]{2}))?"
     r"|(?P<depth>depth(?:5|10|20)?(?:@100ms|@1000ms)?))"
 )
+_OF_ALL = re.compile(r"!(?:miniTicker|ticker_(?P<window>1h|4h|1d))@arr")
 KINDS = {"trade": "trade", "aggTrade": "trade", "bookTicker": "ticker", "miniTicker": "ticker", "ticker": "ticker"}
 
 
@@ -89,7 +90,7 @@ class Hub:
         self._disturber = Disturber(world.faults)
         self._touch: dict[str, Json] = {}
         self._shown: dict[str, int] = {}
-        self._counted: dict[str, int] = {}
+        self._counted: dict[tuple[str, str], int] = {}
         self._next_ms = (now_ms // TICK_MS + 1) * TICK_MS
         self._diffs = {
             (market.symbol, period): Diffs(market, world.engine.books[market.symbol])
@@ -212,8 +213,10 @@ class Hub:
     # Topics
 
     def _topic(self, name: str) -> Topic | None:
-        if name == "!miniTicker@arr":
-            return Topic(name, "ticker", None, SECOND_MS, lambda now_ms: self._changed_tickers(name, now_ms))
+        of_all = _OF_ALL.fullmatch(name)
+        if of_all:
+            window = of_all["window"]
+            return Topic(name, "ticker", None, SECOND_MS, lambda now_ms: self._changed_tickers(name, window, now_ms))
         match = _STREAM.fullmatch(name)
         market = self._world.markets.get(match["symbol"].upper()) if match else None
         if match is None or market is None:
@@ -258,14 +261,15 @@ class Hub:
         self._shown[name] = book.sequence
         return [{"lastUpdateId": book.sequence, "bids": levels(book.bids, depth), "asks": levels(book.asks, depth)}]
 
-    def _changed_tickers(self, name: str, now_ms: int) -> list[list[Json]]:
+    def _changed_tickers(self, name: str, window: str | None, now_ms: int) -> list[list[Json]]:
         """The first time all, then those that have traded since."""
-        rows = []
-        for market in self._world.markets.values():
-            trades = self._world.tapes[market.symbol].trades
-            if name not in self._shown or self._counted.get(market.symbol) != len(trades):
-                self._counted[market.symbol] = len(trades)
-                rows.append(messages.mini_ticker(self._world, market, now_ms))
+        world, rows = self._world, []
+        for market in world.markets.values():
+            trades = world.tapes[market.symbol].trades
+            if name not in self._shown or self._counted.get((name, market.symbol)) != len(trades):
+                self._counted[name, market.symbol] = len(trades)
+                rolling = window and messages.rolling(world, market, window, now_ms)
+                rows.append(rolling or messages.mini_ticker(world, market, now_ms))
         self._shown[name] = 1
         return [rows] if rows else []
 

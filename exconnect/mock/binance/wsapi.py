@@ -57,6 +57,16 @@ METHODS: Mapping[str, tuple[str, str]] = {
     "account.status": ("GET", "/api/v3/account"),
     "account.commission": ("GET", "/api/v3/account/commission"),
     "account.rateLimits.orders": ("GET", "/api/v3/rateLimit/order"),
+    "order.amendments": ("GET", "/api/v3/order/amendments"),
+    "myPreventedMatches": ("GET", "/api/v3/myPreventedMatches"),
+    "myFilters": ("GET", "/api/v3/myFilters"),
+    "myAllocations": ("GET", "/api/v3/myAllocations"),
+    "openOrderLists.status": ("GET", "/api/v3/openOrderList"),
+    "allOrderLists": ("GET", "/api/v3/allOrderList"),
+    "blockTrades.historical": ("GET", "/api/v3/historicalBlockTrades"),
+    "executionRules": ("GET", "/api/v3/executionRules"),
+    "referencePrice": ("GET", "/api/v3/referencePrice"),
+    "referencePrice.calculation": ("GET", "/api/v3/referencePrice/calculation"),
 }
 SESSION_WEIGHT = 2
 BANNED = 418
