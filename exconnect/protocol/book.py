@@ -8,6 +8,7 @@ Nothing here locks: the feed that owns a builder holds its lock around `receive`
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -18,6 +19,7 @@ from exconnect.protocol.side import Side, cells_of
 
 _NOTHING = BookUpdate("", 0, 0, (), (), None, None)
 _BUFFERED = 20_000  # updates kept while a snapshot is on its way; more means it will never fit
+_REMEMBERED = 64  # whole books of the stream: where every message is one, the oldest of them are forgotten
 
 
 class Verdict(Enum):
@@ -98,7 +100,8 @@ class BookBuilder:
         self._pending: list[BookUpdate] | None = [] if self._sequencer.needs_snapshot else None
         self._seen = 0  # the newest id that was seen: a snapshot that does not lead there is old
         self._is_seen_before = False  # on a connection that is lost: this one may count anew
-        self._broken_ms: int | None = None  # when it broke: a whole book of the stream from before that came twice
+        self._broken_ms: int | None = None  # when it broke: a whole book of the stream from before may have come twice
+        self._wholes: deque[tuple[int, int | None]] = deque(maxlen=_REMEMBERED)  # id and time of those that came
         self._horizon: int | None = None
         self._last = _NOTHING  # what came last
 
@@ -118,6 +121,9 @@ class BookBuilder:
         Raises:
             MalformedMessage: not numbers; the book is as it was, and no longer valid: `invalidate` it.
         """
+        bids, asks = update.bids, update.asks
+        if not update.is_plain:
+            bids, asks = cells_of(bids), cells_of(asks)
         if self._pending is not None:
             self._pending.append(update)
             if len(self._pending) > _BUFFERED:
@@ -125,11 +131,10 @@ class BookBuilder:
             if self.state is not _LIVE:
                 self._see(update)
                 return Change.BUFFERED
-        bids, asks = update.bids, update.asks
-        if not update.is_plain:
-            bids, asks = cells_of(bids), cells_of(asks)
-        if self._broken_ms is not None and update.is_snapshot and is_later(self._broken_ms, update.time_ms):
-            return Change.IGNORED
+        if update.is_snapshot:
+            if self._came_before(update):
+                return Change.IGNORED
+            self._wholes.append((update.last_id, update.time_ms))
         verdict = self._sequencer.judge(update)
         if verdict is _APPLY:
             self._bids.apply(bids)
@@ -145,6 +150,22 @@ class BookBuilder:
             self._broken_ms = None
         self._last = update
         return self._crossed() if self._bids.meets(self._asks) else _APPLIED
+
+    def _came_before(self, update: BookUpdate) -> bool:
+        """Whether a whole book of the stream came twice, or comes too late for what was seen to follow it.
+
+        A smaller id and an earlier time alone do not say so of a valid book: an exchange that counts anew need not have
+        the clock that it had before. So those that came are remembered; where they are too many, the time must do.
+        """
+        is_live = self.state is _LIVE
+        is_behind = update.last_id < (self._sequencer.last_id if is_live else self._seen)
+        since = self._last.time_ms if is_live else self._broken_ms
+        if not is_behind if is_live else since is None:
+            return False
+        is_old, wholes = is_later(since, update.time_ms), self._wholes
+        if (update.last_id, update.time_ms) in wholes:
+            return is_old or is_behind
+        return is_old and (len(wholes) == _REMEMBERED or (is_behind and not is_live))
 
     def _see(self, update: BookUpdate) -> None:
         self._seen = update.last_id if self._is_seen_before else max(self._seen, update.last_id)
@@ -207,6 +228,7 @@ class BookBuilder:
         self._break(fault)
         self._is_seen_before = True
         self._broken_ms = None
+        self._wholes.clear()
 
     def believe(self) -> None:
         """The exchange knows best, if it insists: what comes from now on may be older than what was seen before."""

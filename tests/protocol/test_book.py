@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exconnect.errors import MalformedMessage
 from exconnect.model.enums import Source
@@ -299,6 +300,17 @@ def test_a_gap_among_what_was_buffered():
     assert builder.sequence == 6
 
 
+@pytest.mark.parametrize("prepare", [lambda builder: None, lambda builder: builder.load(update(1)) and builder.refresh()])
+def test_what_makes_no_sense_is_not_buffered(prepare):
+    builder = BookBuilder("toy", "A/B", Chain)
+    prepare(builder)
+    builder.receive(update(2))
+    with pytest.raises(MalformedMessage):
+        builder.receive(update(3, [("1e5", "1")]))
+    assert builder.load(update(2)) is Change.APPLIED
+    assert builder.sequence == 2
+
+
 def test_more_behind_a_gap_among_what_was_buffered():
     builder = BookBuilder("toy", "A/B", Chain)
     for last in (3, 5, 6):
@@ -383,6 +395,45 @@ def test_a_broken_stream_does_not_begin_anew_with_a_message_from_before():
     assert builder.receive(first) is Change.IGNORED
     builder.disconnect(Fault("the connection was lost"))
     assert builder.receive(first) is Change.APPLIED
+
+
+@pytest.mark.parametrize(
+    "last, time_ms, is_new",
+    [
+        (10, 10, False),  # came twice
+        (20, 20, False),  # late, though at the same time
+        (1, 5, True),  # counted anew by another clock: none like it came before
+        (15, 5, True),
+        (10, 11, True),
+        (22, 5, True),  # ahead
+        (10, None, True),
+    ],
+)
+def test_a_whole_book_that_is_behind(last, time_ms, is_new):
+    builder = streamed()
+    for number in (10, 20):
+        builder.receive(update(number, [("10", "1")], is_snapshot=True))
+    builder.receive(replace(update(21), time_ms=20))
+    whole = replace(update(last, [("9", "1")], is_snapshot=True), time_ms=time_ms)
+    assert builder.receive(whole) is (Change.APPLIED if is_new else Change.IGNORED)
+    assert builder.view().is_valid
+    assert builder.sequence == (last if is_new else 21)
+
+
+def test_where_every_message_is_a_whole_book_the_time_tells_which_is_old():
+    builder = streamed(limit=1)
+    for number in range(100, 200):
+        builder.receive(update(number, [("10", "1")], is_snapshot=True))
+    assert builder.receive(update(100, [("9", "1")], is_snapshot=True)) is Change.IGNORED
+    assert builder.receive(replace(update(1, is_snapshot=True), time_ms=200)) is Change.APPLIED
+
+
+def test_a_broken_stream_begins_anew_with_a_whole_book_that_leads_on():
+    builder = streamed()
+    builder.receive(update(5, [("10", "1")], is_snapshot=True))
+    assert builder.receive(update(9)) is Change.BROKEN
+    assert builder.receive(update(8, is_snapshot=True)) is Change.IGNORED  # behind what was seen, in every respect
+    assert builder.receive(replace(update(9, is_snapshot=True), time_ms=4)) is Change.APPLIED  # whatever its clock
 
 
 def test_a_stream_that_begins_with_the_whole_book():

@@ -10,7 +10,7 @@ from exconnect.protocol.session import BookUpdate
 
 # Members of an enum are looked up slowly, and these are met with every update.
 _APPLY, _DROP, _RESYNC, _RESET = Verdict.APPLY, Verdict.DROP, Verdict.RESYNC, Verdict.RESET
-_RESTARTED = 1  # the id with which a restarted service begins: whatever it is called, the message is a whole book
+RESTARTED = 1  # the id with which a restarted service begins: whatever it is called, the message is a whole book
 
 
 class SpotSequencer:
@@ -39,16 +39,14 @@ class SpotSequencer:
         """RESET for a whole book that is not the one we have, else by the distance to the last id.
 
         Where ids say that a message is old, its time must not say that it is new: the service has restarted, and the
-        message that said so was lost. And a whole book with a smaller id that is old by its time came twice.
+        message that said so was lost.
         """
         last, new = self._last_id, update.last_id
         if last and new == last + 1 and not update.is_snapshot:
             self._last_id, self._time_ms = new, update.time_ms
             return _APPLY
         is_behind = last is not None and new < last
-        if new == _RESTARTED or (update.is_snapshot and new != last):
-            if is_behind and is_later(self._time_ms, update.time_ms):
-                return _DROP
+        if new == RESTARTED or (update.is_snapshot and new != last):
             self._last_id, self._time_ms = new, update.time_ms
             return _RESET
         if last is None or new > last + 1:

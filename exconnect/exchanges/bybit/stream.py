@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from exconnect.errors import MalformedMessage
 from exconnect.exchanges.bybit import auth, errors, parse, wire
+from exconnect.exchanges.bybit.book import RESTARTED
 from exconnect.exchanges.bybit.markets import BOOK_TOPICS, CATEGORY, INTERVALS, NAME
 from exconnect.protocol.call import FailureKind
 from exconnect.protocol.exchange import Market
@@ -235,9 +236,9 @@ class MarketSession:
         Raises:
             MalformedMessage: it makes no sense; `symbol` is set where the frame still tells.
         """
-        if text.startswith(_BOOK):
+        if text.startswith(_BOOK) and (end := text.find('"', _TOPIC_START, _TOPIC_END)) > 0:
             self._heard = now
-            return self._book(text[_TOPIC_START : text.find('"', _TOPIC_START, _TOPIC_END)], text, received_at)
+            return self._book(text[_TOPIC_START:end], text, received_at)
         message = wire.loads(text)
         if not isinstance(message, dict):
             raise wire.malformed("no object", text)
@@ -262,7 +263,8 @@ class MarketSession:
             return _NOTHING  # no longer wanted
         try:
             frame = wire.book_frame(text)
-            data, is_whole = frame.data, frame.type == _WHOLE
+            data = frame.data
+            is_whole = frame.type == _WHOLE or data.u == RESTARTED
             if name == self._canary:
                 self._listen(data.u)
             if topic is None:

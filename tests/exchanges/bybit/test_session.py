@@ -355,6 +355,14 @@ def test_levels_that_are_no_plain_numbers_are_looked_at_again(talk, levels, is_p
     assert update.is_plain is is_plain
 
 
+@pytest.mark.parametrize("kind", ["snapshot", "delta"])
+def test_a_restarted_service_sends_the_whole_book(talk, kind):
+    message = frame(kind=kind)
+    message["data"]["u"] = 1
+    (update,) = talk(BOOK).hear(message)
+    assert update.is_snapshot
+
+
 def test_levels_of_something_else_say_nothing_of_the_books(talk):
     message = frame()
     message["data"]["b"] = [["1e5", "1"]]
@@ -457,6 +465,8 @@ def test_candles(talk):
         ("nonsense", None),
         ("[1]", None),
         ("{", None),
+        ('{"topic":"orderbook.50.BTC', None),
+        ('{"topic":"orderbook.' + "5" * 80, None),
     ],
 )
 def test_what_makes_no_sense(talk, message, symbol):
