@@ -18,9 +18,11 @@ class LimitUse(NamedTuple):
 
 
 class PartHealth(Struct, frozen=True):
-    """State of `"place"`, `"cancel"`, `"reads"`, `"market"` or `"auth"` since when, and the cause if it is not well.
+    """State of a part since when, and the cause if it is not well.
 
-    `state` is `"closed"` (well), `"open"` (not tried for a while: too many failures) or `"half_open"` (one call tries).
+    The parts are `"place"`, `"cancel"`, `"reads"`, `"market"`, `"auth"` and `"journal"`. `state` is `"closed"` (well),
+    `"open"` (not tried for a while: too many failures) or `"half_open"` (one call tries). The journal is `"open"`
+    while it cannot be written.
     """
 
     state: str

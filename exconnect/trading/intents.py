@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from exconnect.environment import Environment
     from exconnect.gateway import Attempt
     from exconnect.model.order import Order
+    from exconnect.resilience.breaker import PartState
 
 _KEPT = 100_000
 _MEANT = tuple(each.name for each in fields(PlaceOrder) if each.name not in ("client_order_id", "idempotency_key"))
@@ -97,6 +98,9 @@ class IntentLog(Protocol):
 
     def halt_heard(self) -> Halt | None:
         """The same, as far as this process has heard of it: for whoever is refused by `attempt` otherwise."""
+
+    def parts(self) -> dict[str, PartState]:
+        """What of it may fail, and how that is doing."""
 
     def next_epoch(self) -> int:
         """A number that sets this process's ids apart."""
@@ -249,6 +253,10 @@ class Intents:
     def halt_heard(self) -> Halt | None:
         """The same: nobody else can halt."""
         return self._halt
+
+    def parts(self) -> dict[str, PartState]:
+        """None: memory does not fail."""
+        return {}
 
     def next_epoch(self) -> int:
         """Zero: nothing counts the processes."""

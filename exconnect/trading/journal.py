@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exconnect.environment import Environment
+    from exconnect.resilience.breaker import PartState
     from exconnect.trading.journal_file import Transaction
 
 _WISH = """
@@ -447,6 +448,11 @@ class Journal:
             except msgspec.MsgspecError as error:
                 problems.append(f"{client_order_id} cannot be read: {error}")
         return problems
+
+    def parts(self) -> dict[str, PartState]:
+        """How writing goes, if anything was written yet. One that fails is tried once more."""
+        state = self._file.state()
+        return {} if state is None else {"journal": state}
 
     def next_epoch(self) -> int:
         """This process's epoch, in its client order ids."""

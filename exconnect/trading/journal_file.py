@@ -17,6 +17,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exconnect.errors import JournalUnavailable
+from exconnect.resilience.breaker import PartState
 from exconnect.runtime import process
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ _VERSIONS = (_FIRST, _FENCES)  # each adds to what was before
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 _BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
+_TRIAL_MS, _TRIAL_SIZE = 50, 6_000  # whoever asks how it is waits for less, and tries whether an order has room
+_TRIAL = "INSERT OR REPLACE INTO meta VALUES ('trial', ?)", "DELETE FROM meta WHERE name = 'trial'"
 
 Values = tuple[Any, ...] | dict[str, Any]
 
@@ -75,6 +78,7 @@ class JournalFile:
         self._local = threading.local()
         self._epochs: dict[int, int] = {}  # by process id
         self._opening: dict[int, threading.Lock] = {}  # the same: what a fork copies while it is held stays held
+        self._state: PartState | None = None  # replaced, never changed: threads read it while others write
 
     def epoch(self) -> int:
         """This process's, drawn at its first use."""
@@ -94,9 +98,13 @@ class JournalFile:
         `waits=False`: not for the disk; for what can be found out again after a power cut.
         """
         try:
-            return self.connection(waits=waits).execute(statement, values).rowcount
+            count = self.connection(waits=waits).execute(statement, values).rowcount
         except (sqlite3.Error, OSError) as error:
             raise self.unusable(error) from error
+        # Where no row is changed nothing is written, and that goes well on a full disk too.
+        if count and (self._state is None or self._state.cause is not None):
+            self._state = PartState("closed", self._env.wall(), None)
+        return count
 
     def rows(self, query: str, values: Values = ()) -> list[Any]:
         """What a query gives, all of it."""
@@ -114,9 +122,54 @@ class JournalFile:
         return Transaction(self, waits=waits)
 
     def unusable(self, error: Exception) -> JournalUnavailable:
-        """What the file's error means."""
+        """What the file's error means; it counts as failing from now on."""
+        self._fails(str(error))
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
+            self._local.own = None  # opened while the file might not be written, and never able to
         text = f"the journal {self.path} cannot be used ({error}): places are refused, cancels go on"
         return JournalUnavailable(text)
+
+    # ------------------------------------------------------------ how it is
+
+    def state(self) -> PartState | None:
+        """Whether an order could be written, since when, and why not; None as long as nothing was written."""
+        if self._is_disowned():
+            self._fails("this process was taken for dead, and places nothing any more: start it again")
+        elif self._state is not None and self._state.cause is not None:
+            with suppress(JournalUnavailable):
+                self._try()  # nothing else shows whether it can be written again
+        return self._state
+
+    def _fails(self, cause: str) -> None:
+        known = self._state
+        since = self._env.wall() if known is None or known.cause is None else known.since
+        self._state = PartState("open", since, cause)
+
+    def _is_disowned(self) -> bool:
+        own = self._epochs.get(os.getpid())
+        try:
+            return own is not None and not self.rows(
+                "SELECT 1 FROM epoch WHERE epoch = ? AND retired_ms IS NULL", (own,)
+            )
+        except JournalUnavailable:
+            return False
+
+    def _try(self) -> None:
+        try:
+            db = self.connection(waits=False)
+            db.execute(f"PRAGMA busy_timeout = {_TRIAL_MS}")
+        except (sqlite3.Error, OSError) as error:
+            raise self.unusable(error) from error
+        write, take_back = _TRIAL
+        try:
+            # Another text each time: what is there already is not written.
+            self.change(write, (self._env.token(8).hex().ljust(_TRIAL_SIZE),), waits=False)
+            self.change(take_back, (), waits=False)
+        finally:
+            with suppress(sqlite3.Error):  # it may be closed by now
+                db.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000:.0f}")
+
+    # ------------------------------------------------------------ its connections
 
     def connection(self, *, waits: bool | None = None) -> sqlite3.Connection:
         """This thread's own, opened at its first use. `waits`: whether its next commit waits for the disk.

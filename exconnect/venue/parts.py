@@ -361,11 +361,13 @@ class Venue:
     def health(self) -> Health:
         """How the parts are doing, without asking the exchange."""
         uses = self.host.limiter.uses(self.plan.account, self.server_now_ms())
-        parts = {name: PartHealth(*part) for name, part in self.gateway.parts().items()}
-        can_read, can_place = (parts[name].state != "open" if name in parts else True for name in ("reads", "place"))
         halted, keyed = self.account.intents.halt_state() is not None, self.plan.credentials is not None
+        states = self.gateway.parts() | self.account.intents.parts()
+        parts = {name: PartHealth(*part) for name, part in states.items()}
+        failing = {name for name, part in parts.items() if part.state == "open"}
         may_place = keyed and not self.plan.settings.read_only
-        can_place = can_place and can_read and may_place and not halted
+        can_read = "reads" not in failing
+        can_place = can_read and may_place and not halted and failing.isdisjoint(("place", "journal"))
         return Health(
             ok=can_read and (can_place or not may_place),
             can_read=can_read,

@@ -334,8 +334,13 @@ def test_a_journal_that_another_process_holds_refuses_soon(client):
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalUnavailable, match="locked"):
         client.place_order(*BUY, price="59000")
+    health = client.health()
+    assert (health.ok, health.can_place, health.can_cancel) == (False, False, True)
+    assert (health.parts["journal"].state, health.parts["journal"].cause) == ("open", "database is locked")
+    assert client.health().parts["journal"].since == health.parts["journal"].since
     other.execute("ROLLBACK")
     other.close()
+    assert client.health().can_place  # as soon as it could be written, without an order that shows it
     assert client.place_order(*BUY, price="59000").is_open
 
 

@@ -23,6 +23,19 @@ def sent(mock):
 
 # ---------------------------------------------------------------- the disk
 
+HOW = """
+def how():
+    health = client.health()
+    part = health.parts.get("journal")
+    return [health.ok, health.can_place, health.can_read, health.can_cancel, part and part.state, part and part.cause]
+"""
+WELL = [True, True, True, True, "closed", None]
+
+
+def failing(cause):
+    return [False, False, True, True, "open", cause]
+
+
 PLACE_UNTIL_REFUSED = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as a disk without room: the write fails, nobody is killed
@@ -30,7 +43,7 @@ client = Client("binance")
 resting = client.place_order("BTC/USDT", "buy", "0.01", price="50000")
 written = os.stat(f"{client.journal}-wal").st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (written + 20_000, resource.RLIM_INFINITY))
-placed, seen = 1, None
+placed, seen, well = 1, None, how()
 while seen is None and placed < 200:
     try:
         client.place_order("BTC/USDT", "buy", "0.01", price="50001")
@@ -39,20 +52,25 @@ while seen is None and placed < 200:
     else:
         placed += 1
 told = [type(seen).__name__, seen.outcome, seen.retryable]
+full = how()
 canceled = client.cancel_order(resting).status
 refused = client.orders.get(seen.client_order_id) if seen.client_order_id else client.orders.history()[0]
+still_full = how()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+healths = [well, full, still_full, how()]
 again = client.place_order("BTC/USDT", "buy", "0.01", price="50002").status
-print(json.dumps({"placed": placed + 1, "told": told, "canceled": canceled, "refused": refused.status, "again": again}))
+told = dict(placed=placed + 1, told=told, canceled=canceled, refused=refused.status, again=again, healths=healths)
+print(json.dumps(told))
 """
 
 
 def test_a_full_disk_refuses_orders_and_lets_cancels_through(mock, elsewhere):
-    seen = elsewhere(PLACE_UNTIL_REFUSED)
+    seen = elsewhere(HOW + PLACE_UNTIL_REFUSED)
     assert seen["told"] == ["JournalUnavailable", "not_sent", True]
     assert seen["refused"] == "never_sent"
     assert seen["canceled"] == "canceled"
     assert seen["again"] == "new"
+    assert seen["healths"] == [WELL, failing("disk I/O error"), failing("disk I/O error"), WELL]
     assert len(mock.ledger.orders()) == sent(mock) == seen["placed"]
 
 
@@ -83,14 +101,20 @@ def test_a_folder_that_cannot_be_written_refuses_orders_and_lets_cancels_through
     script = f"""
 {AS_AN_ORDINARY_USER}
 {TRY}
+{HOW}
 os.chmod({str(folder)!r}, 0o500)
 client = Client("binance", journal={str(folder / "journal")!r})
-first = tried()
+healths, first = [how()], tried()
+healths.append(how())
 canceled = client.cancel_order({order.client_order_id!r}, symbol="BTC/USDT").status
 os.chmod({str(folder)!r}, 0o700)
-print(json.dumps([first, canceled, tried()]))
+healths.append(how())
+print(json.dumps([first, canceled, tried(), *healths]))
 """
-    assert elsewhere(script) == [["JournalUnavailable", "not_sent", True], "canceled", "new"]
+    first, canceled, again, *healths = elsewhere(script)
+    assert [first, canceled, again] == [["JournalUnavailable", "not_sent", True], "canceled", "new"]
+    assert [health[:5] for health in healths] == [failing("")[:5], failing("")[:5], WELL[:5]]
+    assert "Permission denied" in healths[0][5]
     assert len(mock.ledger.orders()) == 2
 
 
@@ -102,16 +126,16 @@ def test_a_journal_that_may_only_be_read_refuses_orders(mock, client, elsewhere)
     script = f"""
 {AS_AN_ORDINARY_USER}
 {TRY}
+{HOW}
 os.chmod({str(path)!r}, 0o400)
 client = Client("binance")
-first = tried()
+first, health = tried(), how()
 reads = len(client.fetch_open_orders())
 os.chmod({str(path)!r}, 0o600)
-client.close()
-client = Client("binance")
-print(json.dumps([first, reads, tried()]))
+print(json.dumps([first, reads, health, how(), tried()]))
 """
-    assert elsewhere(script) == [["JournalUnavailable", "not_sent", True], 1, "new"]
+    cause = "attempt to write a readonly database"
+    assert elsewhere(script) == [["JournalUnavailable", "not_sent", True], 1, failing(cause), WELL, "new"]
     assert len(mock.ledger.orders()) == 2
 
 

@@ -159,6 +159,9 @@ def test_who_was_taken_for_dead_sends_nothing(tmp_path, monkeypatch):
     assert other.get("a").status is OrderStatus.NEVER_SENT
     with pytest.raises(JournalUnavailable, match="was not sent"):
         sleeper.attempt("a", attempt("a"))
+    assert sleeper.parts()["journal"].state == "open"
+    assert "taken for dead" in sleeper.parts()["journal"].cause
+    assert other.parts()["journal"].state == "closed"
     assert [o.client_order_id for o in other.orders(only_open=True)] == ["b"]
     assert other.take_over() == []
     assert other.verify() == []
@@ -374,6 +377,25 @@ def test_a_transaction_waits_for_the_disk_where_an_attempt_does(tmp_path):
     journal.record(order(status=OrderStatus.NEW))
     with journal.transaction() as db:
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_write_that_goes_well_ends_the_trouble_and_one_of_no_row_does_not(journal):
+    assert journal.parts() == {}
+    journal.intend(order(), WISH)
+    failing = journal._file.unusable(OSError("no"))
+    journal.unbury("nobody")
+    assert failing.retryable
+    assert journal._file._state.cause == "no"
+    journal.record(order(status=OrderStatus.NEW))
+    assert journal._file._state.cause is None
+
+
+def test_a_journal_that_is_tried_keeps_nothing_of_that(journal):
+    journal.intend(order(), WISH)
+    journal._file.unusable(OSError("no"))
+    assert journal.parts()["journal"].cause is None
+    assert journal._file.rows("SELECT name FROM meta") == []
+    assert journal._file.rows("PRAGMA busy_timeout") == [(250,)]
 
 
 def test_a_link_is_not_followed(tmp_path):
