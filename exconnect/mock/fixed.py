@@ -24,6 +24,13 @@ def plain(value: int) -> str:
     return f"{sign}{whole}.{fraction:08d}".rstrip("0").rstrip(".")
 
 
+def padded(value: int, step: int) -> str:
+    """``5_800_000_000_000`` on a step of 0.01 → ``"58000.00"``: as many decimals as the step has."""
+    places = len(plain(step).partition(".")[2])
+    digits = text(value)
+    return digits[: len(digits) - DECIMALS + places] if places else plain(value)
+
+
 def decimal(value: int) -> Decimal:
     """The exact Decimal, without trailing zeros and without an exponent."""
     number = Decimal(value).scaleb(-DECIMALS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from typing import Any
 
 import run
@@ -22,10 +23,10 @@ class Exchange(run.Exchange):
 
 def private(seen: dict[str, Any], known: Known) -> None:
     """Every step of both orders, every fill, and what was held in the end, as the private socket told of them."""
-    steps = [(row["status"], row["quantity"]) for row in seen["orders"]]
-    wanted = [(status, LIMIT_ORDER["quantity"]) for status in ("new", "canceled")]
-    same("steps of the limit order", [step for step in steps if step[1] == LIMIT_ORDER["quantity"]], wanted)
-    same("end of the market order", steps[-1], ("filled", MARKET_ORDER["quantity"]))
+    steps = [(row["status"], Decimal(row["quantity"])) for row in seen["orders"]]
+    limit, market = (Decimal(wish["quantity"]) for wish in (LIMIT_ORDER, MARKET_ORDER))
+    same("steps of the limit order", [status for status, quantity in steps if quantity == limit], ["new", "canceled"])
+    same("end of the market order", steps[-1], ("filled", market))
     my_trades(seen["fills"], known)
     same_balances(seen["balances"], {asset: known["balances"][asset] for asset in ("BTC", "USDT")})
 

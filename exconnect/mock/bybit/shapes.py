@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exconnect.mock.fixed import SCALE, plain, times
+from exconnect.mock.fixed import SCALE, padded, plain, times
 from exconnect.mock.market import FEE
 from exconnect.mock.orders import MARKET_TYPES, Order
 
@@ -26,6 +26,7 @@ Json = dict[str, Any]
 SIDES = {"buy": "Buy", "sell": "Sell"}
 STOP_KINDS = {"StopOrder": "Stop", "Order": ""}
 RATIO = "0.05"
+PROTECTION = ("takeProfit", "stopLoss", "tpLimitPrice", "slLimitPrice")
 INTERVALS = {
     "1": "1m",
     "3": "3m",
@@ -148,8 +149,9 @@ def levels(side: BookSide, limit: int) -> list[list[str]]:
 
 
 def order(moment: Moment) -> Json:
-    """An order as queries and the stream give it."""
+    """An order as queries and the stream give it: what was wished has the decimals of tick and lot, zeros too."""
     at, wish = moment.order, moment.order.wish
+    tick, lot = at.market.tick, at.market.lot
     facts = dict(wish.extra)
     left = 0 if moment.is_over else at.quantity - moment.filled
     kind = facts.get("filter", "Order")
@@ -162,8 +164,8 @@ def order(moment: Moment) -> Json:
         "side": SIDES[at.side],
         "orderType": "Market" if wish.type in MARKET_TYPES else "Limit",
         "timeInForce": facts.get("tif", "GTC"),
-        "price": plain(at.price),
-        "qty": plain(wish.quote_quantity or at.quantity),
+        "price": padded(at.price, tick),
+        "qty": plain(wish.quote_quantity) if wish.quote_quantity else padded(at.quantity, lot),
         "isLeverage": "0",
         "positionIdx": 0,
         "orderStatus": moment.name,
@@ -171,18 +173,18 @@ def order(moment: Moment) -> Json:
         "rejectReason": moment.reject_reason,
         "avgPrice": plain(moment.filled_quote * SCALE // moment.filled) if moment.filled else "",
         "leavesQty": plain(left),
-        "leavesValue": plain(times(at.price, left)),
+        "leavesValue": padded(times(at.price, left), times(tick, lot)),
         "cumExecQty": plain(moment.filled),
-        "cumExecValue": plain(moment.filled_quote),
+        "cumExecValue": padded(moment.filled_quote, times(tick, lot)),
         **_fees(at),
         "stopOrderType": STOP_KINDS.get(kind, kind),
         "marketUnit": facts.get("unit", ""),
         "slippageToleranceType": facts.get("slippageToleranceType", "UNKNOWN"),
         "slippageTolerance": facts.get("slippageTolerance", ""),
-        "triggerPrice": plain(wish.stop_price) if wish.stop_price else "",
+        "triggerPrice": padded(wish.stop_price, tick),
         "triggerDirection": 0,
         "triggerBy": "",
-        **{name: _optional(facts.get(name, 0)) for name in ("takeProfit", "stopLoss", "tpLimitPrice", "slLimitPrice")},
+        **{name: padded(facts[name], tick) if facts.get(name) else "" for name in PROTECTION},
         "tpslMode": "",
         "tpTriggerBy": "",
         "slTriggerBy": "",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from exconnect.mock.fixed import padded
+
 from . import shapes
 from .shapes import Moment
 
@@ -41,6 +43,7 @@ def order_rows(reports: Sequence[Report]) -> list[Json]:
     for report in reports:
         row = {"category": "spot", **shapes.order(Moment.of(report)), "feeCurrency": "", "closedPnl": "0"}
         row |= {"rpiTakerAccess": False, "rpiMatchedQty": "0"}
+        row |= {name: row[name] or padded(0, report.order.market.tick) for name in shapes.PROTECTION}
         if report.kind == "new" and report.order.has_triggered:
             rows.append({**row, "orderStatus": "Triggered"})
         if report.kind == "too_late":

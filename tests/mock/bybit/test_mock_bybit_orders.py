@@ -23,7 +23,9 @@ def test_an_ack_says_two_ids_and_the_order_comes_later(core, answer_of):
     assert answer_of[1](core.read("/v5/order/realtime", orderLinkId="mine"))["list"] == []
     core.advance(4)
     (row,) = answer_of[1](core.read("/v5/order/realtime", orderLinkId="mine"))["list"]
-    assert (row["orderStatus"], row["price"], row["qty"], row["leavesQty"]) == ("New", "59000", "0.01", "0.01")
+    assert (row["price"], row["qty"], row["leavesQty"]) == ("59000.00", "0.01000", "0.01")
+    assert (row["orderStatus"], row["triggerPrice"], row["takeProfit"]) == ("New", "0.00", "")
+    assert (row["leavesValue"], row["cumExecValue"]) == ("590.0000000", "0.0000000")
     assert (row["avgPrice"], row["cumExecQty"], row["rejectReason"]) == ("", "0", "EC_NoError")
     assert row["createdTime"] == str(core.now)
 
@@ -62,18 +64,14 @@ def test_what_becomes_of_an_order(core, change, status, reason, filled):
 )
 def test_what_a_market_orders_quantity_counts(core, change, base, quote, unit):
     row = core.placed(orderType="Market", price=None, **change)
-    assert (row["orderStatus"], row["cumExecQty"], row["cumExecValue"]) == ("Filled", base, quote)
-    assert (row["marketUnit"], row["qty"], row["timeInForce"], row["orderType"]) == (
-        unit,
-        change["qty"],
-        "IOC",
-        "Market",
-    )
+    assert (row["orderStatus"], row["cumExecQty"], row["cumExecValue"]) == ("Filled", base, f"{quote}00000")
+    qty = change["qty"] if unit == "quoteCoin" else f"{change['qty']}000"
+    assert (row["marketUnit"], row["qty"], row["timeInForce"], row["orderType"]) == (unit, qty, "IOC", "Market")
 
 
 def test_a_market_order_shows_the_price_that_protects_it(core):
     row = core.placed(orderType="Market", price=None, qty="0.01", marketUnit="baseCoin")
-    assert (row["price"], row["avgPrice"], row["cumFeeDetail"]) == ("63006.3", "60006", {"BTC": "0.00001"})
+    assert (row["price"], row["avgPrice"], row["cumFeeDetail"]) == ("63006.30", "60006", {"BTC": "0.00001"})
     assert core.world.engine.orders[int(row["orderId"])].price
 
 
@@ -246,7 +244,8 @@ def test_an_amend_moves_price_and_quantity(core, answer_of):
     assert answer_of[1](core.post("/v5/order/amend", symbol="BTCUSDT", orderLinkId="a", price="59500", qty="0.02"))
     core.advance(20)
     after = core.order(row["orderId"])
-    assert (after["price"], after["qty"], after["leavesQty"], after["orderStatus"]) == ("59500", "0.02", "0.02", "New")
+    assert (after["price"], after["qty"], after["leavesQty"]) == ("59500.00", "0.02000", "0.02")
+    assert after["orderStatus"] == "New"
     assert core.world.account.of("USDT").locked == 1190 * 10**8
     book = core.world.engine.books["BTC/USDT"]
     assert [book.bids.total(price * 10**8) for price in (59_000, 59_500)] == [0, 2_000_000]
@@ -298,7 +297,7 @@ def test_amends_that_are_refused(core, answer_of, given, code):
 def test_conditional_orders_wait_on_either_side(core, side, trigger, kind):
     change = {**STOP, "side": side, "triggerPrice": trigger, "orderFilter": kind}
     row = core.placed(**change)
-    assert (row["orderStatus"], row["triggerPrice"]) == ("Untriggered", trigger)
+    assert (row["orderStatus"], row["triggerPrice"]) == ("Untriggered", f"{trigger}.00")
     assert row["stopOrderType"] == {"StopOrder": "Stop"}.get(kind, kind)
     held = core.world.account.of("USDT" if side == "Buy" else "BTC").locked
     assert bool(held) == (kind == "tpslOrder")
@@ -353,10 +352,10 @@ def test_take_profit_and_stop_loss_end_each_other(core, answer_of):
     core.advance(20)
     rows = answer_of[1](core.read("/v5/order/realtime", orderFilter="BidirectionalTpslOrder"))["list"]
     assert [(row["triggerPrice"], row["side"], row["orderStatus"]) for row in rows] == [
-        ("59940", "Sell", "Untriggered"),
-        ("60600", "Sell", "Untriggered"),
+        ("59940.00", "Sell", "Untriggered"),
+        ("60600.00", "Sell", "Untriggered"),
     ]
-    assert {row["qty"] for row in rows} == {"0.4995"}
+    assert {row["qty"] for row in rows} == {"0.49950"}
     assert {row["parentOrderLinkId"] for row in rows} == {"parent"}
     push(core, "sell", "15")
     core.advance(20)
@@ -370,7 +369,7 @@ def test_a_take_profit_alone_is_an_order_of_its_own(core, answer_of):
     core.placed(side="Sell", price="59994", qty="0.5", takeProfit="59400", tpOrderType="Limit", tpLimitPrice="59500")
     core.advance(20)
     (row,) = answer_of[1](core.read("/v5/order/realtime", orderFilter="tpslOrder"))["list"]
-    assert (row["side"], row["orderType"], row["price"], row["qty"]) == ("Buy", "Limit", "59500", "0.5")
+    assert (row["side"], row["orderType"], row["price"], row["qty"]) == ("Buy", "Limit", "59500.00", "0.50000")
 
 
 @pytest.mark.parametrize(
@@ -413,7 +412,7 @@ def test_batches_answer_row_by_row(core, answer_of):
     amended = core.post("/v5/order/amend-batch", request=[{"symbol": "BTCUSDT", "orderLinkId": "b1", "price": "59001"}])
     assert answer_of[0](amended)["retExtInfo"]["list"] == [{"code": 0, "msg": "OK"}]
     core.advance(20)
-    assert core.order(listed[0]["orderId"])["price"] == "59001"
+    assert core.order(listed[0]["orderId"])["price"] == "59001.00"
     cancel = [{"symbol": "BTCUSDT", "orderLinkId": name} for name in ("b1", "b9")]
     answer = answer_of[0](core.post("/v5/order/cancel-batch", request=cancel))
     assert answer["retExtInfo"]["list"] == [{"code": 0, "msg": "OK"}, {"code": 170213, "msg": "Order does not exist."}]

@@ -90,6 +90,8 @@ def test_the_life_of_an_order(core):
         ("PartiallyFilled", "1.2", "0.3"),
         ("PartiallyFilledCanceled", "1.2", "0"),
     ]
+    nothing = ("triggerPrice", "takeProfit", "stopLoss", "tpLimitPrice", "slLimitPrice")
+    assert {row[name] for row in rows(messages, "order") for name in nothing} == {"0.00"}  # a zero, where REST says ""
     assert {(row["orderId"], row["orderLinkId"], row["category"]) for row in rows(messages, "order")} == {
         (str(number), "mine", "spot")
     }
@@ -193,7 +195,7 @@ def test_order_entry(core):
     assert (
         asked(core, session, messages, reqId="2", op="order.amend", args=[{**target, "price": 58000.5}])["retCode"] == 0
     )
-    assert core.order(placed["data"]["orderId"])["price"] == "58000.5"
+    assert core.order(placed["data"]["orderId"])["price"] == "58000.50"
     assert asked(core, session, messages, op="order.cancel", args=[target])["retCode"] == 0
     batch = asked(core, session, messages, op="order.create-batch", args=[{"category": "spot", "request": [ORDER, {}]}])
     assert [row["code"] for row in batch["retExtInfo"]["list"]] == [0, 10001]
