@@ -21,7 +21,7 @@ class PartHealth(Struct, frozen=True):
     """State of a part since when, and the cause if it is not well.
 
     The parts are `"place"`, `"cancel"`, `"reads"`, `"market"`, `"auth"` and `"journal"`. `state` is `"closed"` (well),
-    `"open"` (not tried for a while: too many failures) or `"half_open"` (one call tries). The journal is `"open"`
+    `"open"` (not tried for a while: too many failures) or `"half_open"` (the next call tries). The journal is `"open"`
     while it cannot be written.
     """
 

@@ -105,8 +105,11 @@ class CircuitBreaker:
 
     def parts(self) -> dict[str, PartState]:
         """Every part that was ever used."""
+        now = self._env.now()
         with self._lock:
-            return {name: PartState(part.state, part.since, part.cause) for name, part in self._parts.items()}
+            return {
+                name: PartState(_shown(name, part, now), part.since, part.cause) for name, part in self._parts.items()
+            }
 
     def _count(self, part: _Part, now: float, cause: str | None) -> None:
         calls = part.calls
@@ -137,3 +140,9 @@ class CircuitBreaker:
         part.calls.clear()
         part.failures = part.opened = 0
         part.state, part.cause, part.since = "closed", None, self._env.wall()
+
+
+def _shown(name: str, part: _Part, now: float) -> str:
+    """The state that the next call meets: one that waits to see it before it calls must not wait for ever."""
+    may_try = part.state == "open" and now >= part.until and name not in _ADVISORY
+    return "half_open" if may_try else part.state

@@ -264,15 +264,16 @@ def test_a_read_is_its_own_probe(gateway, server, env, query):
         gateway.execute(query, 60.0)
     assert gateway.parts()["reads"].state == "open"
     env.ahead += 2
+    assert gateway.parts()["reads"].state == "half_open"  # whoever waits for that before he calls would wait for ever
     gateway.execute(query, 12.0)
     assert gateway.parts()["reads"].state == "half_open"
 
 
 def test_a_read_whose_attempts_opened_the_breaker_tells_what_they_met(gateway, server, env, query):
     server.tell("/query", *["reset"] * 9)
-    env.uniform = lambda _, high: high
+    env.uniform = lambda *_: 60.0  # no time for a second attempt
     with pytest.raises(TransportError, match="reset"):
-        gateway.execute(query, 0.1)
+        gateway.execute(query, 12.0)
     before = len(server.seen("/query"))
     env.uniform = lambda low, _: low
     with pytest.raises(TransportError, match="reset") as caught:

@@ -24,14 +24,17 @@ def test_few_failures_change_nothing(breaker):
 
 def test_half_of_five_or_more_open_it(breaker, env):
     for _ in range(5):
-        breaker.record("place", 0.0)
-    fail(breaker, 4, 1.0)
+        breaker.record("place", env.now() - 1.0)
+    fail(breaker, 4, env.now())
     assert breaker.parts()["place"].state == "closed"
-    fail(breaker, 1, 1.0)
+    fail(breaker, 1, env.now())
     with pytest.raises(CircuitOpen, match="no answer") as caught:
-        breaker.admit("place", 1.0)
+        breaker.admit("place", env.now())
     assert caught.value.retry_after == 1.0
-    assert breaker.parts()["place"] == ("open", env.wall(), "no answer")
+    opened = env.wall()
+    assert breaker.parts()["place"] == ("open", opened, "no answer")
+    env.steady += 1.0
+    assert breaker.parts()["place"] == ("half_open", opened, "no answer")  # the next call may try
 
 
 def test_what_is_half_a_minute_old_is_forgotten(breaker):
