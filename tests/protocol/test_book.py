@@ -300,7 +300,9 @@ def test_a_gap_among_what_was_buffered():
     assert builder.sequence == 6
 
 
-@pytest.mark.parametrize("prepare", [lambda builder: None, lambda builder: builder.load(update(1)) and builder.refresh()])
+@pytest.mark.parametrize(
+    "prepare", [lambda builder: None, lambda builder: builder.load(update(1)) and builder.refresh()]
+)
 def test_what_makes_no_sense_is_not_buffered(prepare):
     builder = BookBuilder("toy", "A/B", Chain)
     prepare(builder)
