@@ -396,3 +396,18 @@ def test_the_ledger_sees_every_request(core):
         (400, -1013, 1, True),
     ]
     assert arrivals[2].params["price"] == "1"
+
+
+MICROSECONDS = {"x-mbx-time-unit": "MICROSECOND"}
+
+
+def test_times_in_microseconds(core):
+    def get(path, query):
+        return body(core.request("GET", f"/api/v3/{path}", query, MICROSECONDS))
+
+    assert get("time", "") == {"serverTime": core.now * 1000}
+    begin = core.now // 60_000 * 60_000 - 60_000
+    for start in (begin, begin * 1000):
+        (row,) = get("klines", f"symbol=BTCUSDT&interval=1m&limit=1&startTime={start}")
+        assert (row[0], row[6]) == (begin * 1000, (begin + 60_000) * 1000 - 1)
+    assert error(core.request("GET", "/api/v3/time", "", {"x-mbx-time-unit": "Second"}))[:2] == (400, -1194)

@@ -240,3 +240,17 @@ def test_farewell(core):
     combined.farewell(5)
     event = {"e": "serverShutdown", "E": 5}
     assert (json.loads(raw[0]), json.loads(wrapped[0])) == (event, {"stream": "!serverShutdown", "data": event})
+
+
+@pytest.mark.parametrize("target", ["/ws/btcusdt@trade?timeUnit=microsecond", "/ws/btcusdt@trade?timeUnit=MICROSECOND"])
+def test_times_in_microseconds(core, target):
+    messages = []
+    core.open(target, messages)
+    trade(core)
+    event = json.loads(messages[0])
+    assert (event["T"], event["E"]) == (core.now * 1000, core.now * 1000)
+
+
+def test_a_unit_of_time_that_does_not_exist(core):
+    response = core.open("/stream?streams=btcusdt@trade&timeUnit=hour", [])
+    assert (response.status, json.loads(response.body)["code"]) == (400, -1194)

@@ -186,3 +186,11 @@ def test_order_messages_can_be_disturbed(caller):
     caller.core.faults.add("silence", on="private", seconds=1)
     caller.core.order()
     assert caller.events() == []
+
+
+def test_times_in_microseconds_and_ids_as_they_were_sent(core):
+    messages = []
+    session = core.open("/ws-api/v3?timeUnit=MICROSECOND", messages)
+    session.receive(json.dumps({"id": core.now, "method": "time"}), core.now)
+    reply = json.loads(messages[0])
+    assert (reply["id"], reply["result"]) == (core.now, {"serverTime": core.now * 1000})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -13,9 +14,11 @@ from exconnect.mock.limits import Window
 from exconnect.mock.steps import Reset, SocketRules
 from exconnect.mock.world import World
 
+from .errors import Fail
 from .rest import CONNECTIONS, OPERATIONS, Rest
 from .session import MarketSession
 from .streams import Hub
+from .units import are_wanted, microseconds
 from .wsapi import PrivateSession
 
 if TYPE_CHECKING:
@@ -92,15 +95,20 @@ class Binance:
         return self._session(request, outbox, now_ms)
 
     def _session(self, request: Request, outbox: Callable[[str], None], now_ms: int) -> Session | Response:
-        path = request.path.rstrip("/")
+        path, query = request.path.rstrip("/"), request.query
+        try:
+            in_microseconds = are_wanted(_value(query, "timeUnit"))
+        except Fail as fail:
+            return Response(fail.status, json.dumps(fail.body))
+        post = (lambda message: outbox(microseconds(message))) if in_microseconds else outbox
         if path == "/stream":
-            return MarketSession(self.hub, outbox, _split(_value(request.query, "streams")), is_combined=True)
+            return MarketSession(self.hub, post, _split(_value(query, "streams")), is_combined=True)
         if path == "/ws" or path.startswith("/ws/"):
-            return MarketSession(self.hub, outbox, _split(unquote(path.removeprefix("/ws"))), is_combined=False)
+            return MarketSession(self.hub, post, _split(unquote(path.removeprefix("/ws"))), is_combined=False)
         if path == "/ws-api/v3":
-            shows_limits = _value(request.query, "returnRateLimits") != "false"
+            shows_limits = _value(query, "returnRateLimits") != "false"
             self.rest.charge(HANDSHAKE, now_ms)
-            return PrivateSession(self.world, self.rest, self.keys, outbox, now_ms, shows_limits=shows_limits)
+            return PrivateSession(self.world, self.rest, self.keys, post, now_ms, shows_limits=shows_limits)
         return Response(404, "")
 
     def on_fault(self, fault: Fault, now_ms: int) -> None:

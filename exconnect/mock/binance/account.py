@@ -87,7 +87,7 @@ def own_trades(call: Call) -> list[Json]:
 
 
 def _range(params: Params) -> tuple[int | None, int | None]:
-    start, end = params.integer("startTime"), params.integer("endTime")
+    start, end = params.time_ms("startTime"), params.time_ms("endTime")
     if start is not None and end is not None:
         if end < start:
             raise Fail(-1128)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .errors import Fail
+from .units import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 AHEAD_MS = 1000
 MALFORMED_AHEAD_MS = 10_000
 EARLIEST_MS = 1_483_228_800_000
-MICROSECONDS = 100_000_000_000_000
 DEFAULT_WINDOW_MS = 5000.0
 LONGEST_WINDOW_MS = 60_000.0
 _WINDOW = re.compile(r"[0-9]{1,10}(\.[0-9]{1,3})?")

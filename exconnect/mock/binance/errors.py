@@ -37,6 +37,7 @@ TEXTS: Mapping[int, str] = {
     -1121: "Invalid symbol.",
     -1128: "Combination of optional parameters invalid.",
     -1145: "Invalid cancelRestrictions",
+    -1194: "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.",
     -2010: "Account has insufficient balance for requested action.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",

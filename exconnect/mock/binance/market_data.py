@@ -104,7 +104,7 @@ def aggregate_trades(call: Call) -> list[Json]:
     """Aggregates from an id on, or of a range of time, else the newest."""
     found = call.world.tapes[call.params.market().symbol].aggregates
     limit, first = call.params.limit(500, 1000), call.params.integer("fromId")
-    start, end = call.params.integer("startTime"), call.params.integer("endTime")
+    start, end = call.params.time_ms("startTime"), call.params.time_ms("endTime")
     if first is not None and (start is not None or end is not None):
         raise Fail(-1128)
     if first is not None:
@@ -124,8 +124,8 @@ def klines(call: Call) -> list[list[Any]]:
     interval = params.one_of("interval", frozenset(INTERVALS), Fail(-1120))
     rows = call.world.tapes[market.symbol].candles(
         interval,
-        params.integer("startTime"),
-        params.integer("endTime"),
+        params.time_ms("startTime"),
+        params.time_ms("endTime"),
         params.limit(500, 1000),
         call.now_ms,
         zone_ms(params.optional("timeZone") or "0"),

@@ -10,6 +10,7 @@ from exconnect.mock import fixed
 from exconnect.mock.http import pairs
 
 from .errors import Fail
+from .units import MICROSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +93,11 @@ class Params:
             legal = "^[0-9]{1,20}$"
             raise Fail(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
         return int(value)
+
+    def time_ms(self, name: str) -> int | None:
+        """A time, which may be given in microseconds, or None."""
+        value = self.integer(name)
+        return value // 1000 if value is not None and value > MICROSECONDS else value
 
     def limit(self, default: int, most: int) -> int:
         """Page size, quietly capped."""

@@ -16,6 +16,7 @@ from .auth import authenticate
 from .endpoints import Call, Endpoint
 from .errors import BY_STATUS, TEXTS, Fail, banned, too_much_weight
 from .params import NUMBERS_AT_RISK, Params, of_request
+from .units import are_wanted, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,8 +76,10 @@ class Rest:
         """The exchange acts."""
         self.advance(now_ms)
         try:
+            in_microseconds = are_wanted(request.headers.get("x-mbx-time-unit", ""))
             body, headers = self._act(request, now_ms, arrival)
-            response = Response(200, _json(body), headers)
+            text = _json(body)
+            response = Response(200, microseconds(text) if in_microseconds else text, headers)
         except Fail as fail:
             headers = {**self.usage(now_ms), **fail.headers}
             arrival.code = fail.code
