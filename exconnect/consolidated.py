@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 from exconnect.environment import Environment
 from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
 from exconnect.model.enums import Side, choose
-from exconnect.model.market import Book, Level, vwap
-from exconnect.model.values import ZERO, Money, decimal_of, positive, tidy, trimmed
+from exconnect.model.market import Book, Level, middle, vwap
+from exconnect.model.values import EXACT, Money, decimal_of, positive, tidy, total, trimmed
 from exconnect.runtime.actor import Actor
 from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 from exconnect.stream import Stream, no_stream
@@ -108,13 +108,13 @@ class ConsolidatedView:
     def mid(self) -> Decimal | None:
         """Middle of the best prices, None without both."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else trimmed((bid.price + ask.price) / 2)
+        return None if bid is None or ask is None else middle(bid.price, ask.price)
 
     @property
     def spread(self) -> Decimal | None:
         """Best ask minus best bid; below zero when somebody bids more than somebody else asks."""
         bid, ask = self.best_bid, self.best_ask
-        return None if bid is None or ask is None else trimmed(ask.price - bid.price)
+        return None if bid is None or ask is None else trimmed(EXACT.subtract(ask.price, bid.price))
 
     @property
     def is_crossed(self) -> bool:
@@ -141,12 +141,12 @@ class ConsolidatedView:
         if unknown:
             text = f"fees=True needs ConsolidatedBook(fees={{{unknown[0]!r}: fraction, …}})"
             raise InvalidArgument(text, {"argument": "fees"})
-        net = [level._replace(price=level.price * (1 + sign * self._fees[level.exchange])) for level in levels]
-        return sorted(net, key=lambda level: sign * level.price)
+        net = [level._replace(price=_net_of(self._fees[level.exchange], level.price, sign)) for level in levels]
+        return sorted(net, key=lambda level: level.price, reverse=sign < 0)
 
     def quantity_to(self, side: Side | str, price: Money) -> Decimal:
         """What can be bought (sold) now at `price` or better, everywhere together."""
-        return trimmed(sum((book.quantity_to(side, price) for book in self._books), ZERO))
+        return trimmed(total(book.quantity_to(side, price) for book in self._books))
 
 
 class _Merged(Sequence[ConsolidatedLevel]):
@@ -200,6 +200,10 @@ class _Merged(Sequence[ConsolidatedLevel]):
 
 _price: Any = itemgetter(0)
 _new: Any = tuple.__new__  # what ConsolidatedLevel() does, without a call in between
+
+
+def _net_of(fee: Decimal, price: Decimal, sign: int) -> Decimal:
+    return EXACT.add(price, EXACT.multiply(price, EXACT.multiply(fee, Decimal(sign))))
 
 
 def _reach(index: int | slice) -> int:

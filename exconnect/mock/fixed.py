@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 SCALE = 10**8
 DECIMALS = 8
+_EXACT = Context(prec=60)  # whatever the precision of the thread that asks
 _PLAIN = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?")
 
 
@@ -33,8 +34,9 @@ def padded(value: int, step: int) -> str:
 
 def decimal(value: int) -> Decimal:
     """The exact Decimal, without trailing zeros and without an exponent."""
-    number = Decimal(value).scaleb(-DECIMALS)
-    return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
+    number = Decimal(value).scaleb(-DECIMALS, _EXACT)
+    is_whole = number == number.to_integral_value()
+    return number.quantize(Decimal(1), context=_EXACT) if is_whole else number.normalize(_EXACT)
 
 
 def scaled(value: Decimal | str | int) -> int:
@@ -42,7 +44,7 @@ def scaled(value: Decimal | str | int) -> int:
     if isinstance(value, float):
         raise ValueError(f'{value} is a float, which has already lost digits: write "{value}"')
     try:
-        number = Decimal(value).scaleb(DECIMALS)
+        number = Decimal(value).scaleb(DECIMALS, _EXACT)
         whole = int(number)
     except (ArithmeticError, TypeError, ValueError):
         raise ValueError(f"{value!r} is no amount") from None

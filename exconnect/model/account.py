@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from exconnect.errors import InvalidType
-from exconnect.model.values import ZERO
+from exconnect.model.values import EXACT, ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Balance:
     @property
     def total(self) -> Decimal:
         """Free plus locked."""
-        return self.free + self.locked
+        return EXACT.add(self.free, self.locked)
 
 
 def as_asset(asset: Any) -> str:

@@ -257,11 +257,11 @@ def _common_step(one: Decimal, other: Decimal) -> Decimal:
     if not one or not other:
         return one or other
     unit = Decimal(1).scaleb(min(_exponent(one), _exponent(other)))
-    return math.lcm(int(one / unit), int(other / unit)) * unit
+    return EXACT.multiply(Decimal(math.lcm(int(EXACT.divide(one, unit)), int(EXACT.divide(other, unit)))), unit)
 
 
 def _exponent(step: Decimal) -> int:
-    exponent = step.normalize().as_tuple().exponent
+    exponent = step.normalize(EXACT).as_tuple().exponent
     return min(int(exponent), 0)
 
 

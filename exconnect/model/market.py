@@ -13,7 +13,19 @@ from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, NotSupported
 from exconnect.model.enums import Side, Source, choose
-from exconnect.model.values import EXACT, ZERO, Money, datetime_of, decoded, plain, positive, tidy, trimmed
+from exconnect.model.values import (
+    EXACT,
+    ZERO,
+    Money,
+    datetime_of,
+    decoded,
+    plain,
+    positive,
+    quotient,
+    tidy,
+    total,
+    trimmed,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +60,7 @@ class Ticker:
     @property
     def spread(self) -> Decimal | None:
         """Ask minus bid, None without both."""
-        return None if self.bid is None or self.ask is None else trimmed(self.ask - self.bid)
+        return None if self.bid is None or self.ask is None else trimmed(EXACT.subtract(self.ask, self.bid))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +80,7 @@ class Trade:
     @property
     def notional(self) -> Decimal:
         """Price times quantity, in quote asset."""
-        return self.price * self.quantity
+        return EXACT.multiply(self.price, self.quantity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +281,8 @@ class Book(_Late):
     @property
     def spread(self) -> Decimal | None:
         """Best ask minus best bid, None without both."""
-        return trimmed(self.asks[0].price - self.bids[0].price) if self.bids and self.asks else None
+        bids, asks = self.bids, self.asks
+        return trimmed(EXACT.subtract(asks[0].price, bids[0].price)) if bids and asks else None
 
     def vwap(self, side: Side | str, quantity: Money) -> Decimal | None:
         """Average price, in quote asset, of buying or selling `quantity` (base asset) now; None: too thin a book.
@@ -284,8 +297,8 @@ class Book(_Late):
         limit = positive(price, "price")
         levels = self._against(side)
         if levels is self.asks:
-            return trimmed(sum((level.quantity for level in levels if level.price <= limit), ZERO))
-        return trimmed(sum((level.quantity for level in levels if level.price >= limit), ZERO))
+            return trimmed(total(level.quantity for level in levels if level.price <= limit))
+        return trimmed(total(level.quantity for level in levels if level.price >= limit))
 
     def draw(self, rows: int = 5) -> str:
         """The best `rows` of both sides as a picture for the terminal."""
@@ -335,19 +348,26 @@ def vwap(levels: Sequence[Level], quantity: Decimal) -> Decimal | None:
     left, paid = quantity, ZERO
     for level in levels:
         taken = min(left, level.quantity)
-        left -= taken
-        paid += taken * level.price
+        left = EXACT.subtract(left, taken)
+        paid = EXACT.add(paid, EXACT.multiply(taken, level.price))
         if not left:
-            return trimmed(paid / quantity)
+            return quotient(paid, quantity)
     return None
 
 
+def middle(bid: Decimal, ask: Decimal) -> Decimal:
+    """What lies between two prices, exactly."""
+    return trimmed(EXACT.divide(EXACT.add(bid, ask), _TWO))
+
+
 def _mid(bid: Decimal | None, ask: Decimal | None) -> Decimal | None:
-    return None if bid is None or ask is None else trimmed((bid + ask) / 2)
+    return None if bid is None or ask is None else middle(bid, ask)
 
 
+_TWO = Decimal(2)
+_BASIS_POINTS = Decimal(10_000)
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_WIDTH = 24
+_EIGHTHS_WIDE = Decimal(24 * 8)
 
 
 def draw(bids: Sequence[Level], asks: Sequence[Level]) -> str:
@@ -364,7 +384,7 @@ def draw(bids: Sequence[Level], asks: Sequence[Level]) -> str:
     quantity_width = max(len(plain(level.quantity)) for level in levels)
 
     def row(level: Level) -> str:
-        eighths = int(level.quantity / most * _WIDTH * 8) if most else 0
+        eighths = int(EXACT.divide(EXACT.multiply(level.quantity, _EIGHTHS_WIDE), most)) if most else 0
         bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
         return f"{plain(level.price):>{price_width}}  {plain(level.quantity):>{quantity_width}} {bar}".rstrip()
 
@@ -380,5 +400,7 @@ def _finest(numbers: Iterable[Decimal]) -> Decimal:
 def _middle(bids: Sequence[Level], asks: Sequence[Level]) -> str:
     if not bids or not asks:
         return "      — one-sided —"
-    spread, mid = asks[0].price - bids[0].price, (asks[0].price + bids[0].price) / 2
-    return f"      — spread {plain(spread)} ({spread / mid * 10_000:.1f} bp) —"
+    bid, ask = bids[0].price, asks[0].price
+    spread = EXACT.subtract(ask, bid)
+    points = quotient(EXACT.multiply(spread, _BASIS_POINTS), middle(bid, ask))
+    return f"      — spread {plain(spread)} ({points:.1f} bp) —"

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from exconnect.errors import InvalidArgument, InvalidOrder, InvalidType, OrderRejected, OutcomeUnknown
 from exconnect.model.enums import OrderStatus, OrderType, SelfTradePrevention, Side, Source, TimeInForce, choose
-from exconnect.model.values import ZERO, Money, positive
+from exconnect.model.values import EXACT, ZERO, Money, positive
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 
@@ -44,7 +44,7 @@ class Fill:
     @property
     def notional(self) -> Decimal:
         """Price times quantity, in quote asset."""
-        return self.price * self.quantity
+        return EXACT.multiply(self.price, self.quantity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -88,7 +88,7 @@ class Order:
     @property
     def remaining(self) -> Decimal | None:
         """Quantity minus what is filled; None when the order was given in quote asset."""
-        return None if self.quantity is None else self.quantity - self.filled_quantity
+        return None if self.quantity is None else EXACT.subtract(self.quantity, self.filled_quantity) or ZERO
 
     @property
     def is_open(self) -> bool:

@@ -28,6 +28,7 @@ ZERO = Decimal(0)
 # Room for the exact product of any two amounts: what decides about an order does not depend on the precision
 # that the caller's thread happens to have set.
 EXACT = Context(prec=130, traps=[InvalidOperation, DivisionByZero, Overflow])
+_QUOTIENT = Context(prec=28, traps=[InvalidOperation, DivisionByZero, Overflow])  # what a division gives, likewise
 
 _TYPED = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 _WIRE = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
@@ -148,13 +149,18 @@ def plain(number: Decimal) -> str:
 
 def tidy(number: Decimal) -> str:
     """The same for people, without the zeros that exchanges write behind every number."""
-    return plain(number.normalize() if number else ZERO)
+    return plain(number.normalize(EXACT) if number else ZERO)
 
 
 def trimmed(number: Decimal) -> Decimal:
     """The same number without zeros behind its last digit, with which arithmetic on an exchange's numbers ends."""
     whole = number.to_integral_value()
-    return whole if whole == number else number.normalize()
+    return whole if whole == number else number.normalize(EXACT)
+
+
+def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
+    """What one divided by the other gives, with 28 digits and without zeros behind the last."""
+    return trimmed(_QUOTIENT.divide(dividend, divisor))
 
 
 def number(text: str) -> Decimal:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from exconnect.model.account import Balance, Balances
-from exconnect.model.values import ZERO
+from exconnect.model.values import EXACT, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -74,12 +74,12 @@ class Holdings:
             if reason not in self._explained:
                 self._explained[reason] = True
                 for asset, quantity in changes:
-                    self._book(asset, -quantity)
+                    self._book(asset, EXACT.minus(quantity))
 
     def _book(self, asset: str, quantity: Decimal) -> None:
         if quantity:
             before, _ = self._open.get(asset, (ZERO, 0.0))
-            self._open[asset] = before + quantity, self._env.now()
+            self._open[asset] = EXACT.add(before, quantity), self._env.now()
 
     def unexplained(self) -> dict[str, Decimal]:
         """Changes of totals for which no reason has come in time."""

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from exconnect.errors import IntentConflict, TradingHalted
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import PlaceOrder
+from exconnect.model.values import EXACT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -139,7 +140,7 @@ def meaning_of(command: PlaceOrder) -> dict[str, Any]:
     }
     for name in _AMOUNTS:
         if name in values:
-            values[name] = f"{values[name].normalize():f}"  # 0.10 and 0.1 are the same wish
+            values[name] = f"{values[name].normalize(EXACT):f}"  # 0.10 and 0.1 are the same wish
     return values
 
 

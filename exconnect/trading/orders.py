@@ -22,7 +22,7 @@ from msgspec import Struct, structs
 
 from exconnect.model.enums import OrderStatus, OrderType, Source
 from exconnect.model.order import Fill, Order
-from exconnect.model.values import EPOCH, EXACT, ZERO, total
+from exconnect.model.values import EPOCH, EXACT, ZERO, quotient, total
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -103,7 +103,7 @@ class Evidence(Struct, frozen=True):
             post_only=terms.post_only,
             filled_quantity=filled,
             filled_quote=quote,
-            average_price=quote / filled if filled and quote else None,
+            average_price=quotient(quote, filled) if filled and quote else None,
             fills=self.fills,
             fills_complete=summed == filled,
             created_at=self.created.created_at,
@@ -163,7 +163,7 @@ def _age(order: Order) -> tuple[bool, datetime, Source]:
 def _authority(order: Order) -> tuple[object, ...]:
     is_stated = order.quantity is not None or order.quote_quantity is not None
     # In one millisecond, the smaller quantity is the later: an amend in place only ever takes away.
-    return is_stated, _age(order), -(order.quantity or 0)
+    return is_stated, _age(order), EXACT.minus(order.quantity or ZERO)
 
 
 def _content(order: Order) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cachetools import TTLCache
 
 from exconnect.errors import InvalidOrder
+from exconnect.model.values import EXACT
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -50,7 +51,7 @@ def check_market_order(instrument: Instrument, order: PlaceOrder, price: Decimal
     refusal: InvalidOrder | None = None
     for part in _NEARBY:
         try:
-            instrument.check(order, reference_price=price * part)
+            instrument.check(order, reference_price=EXACT.multiply(price, part))
         except InvalidOrder as error:
             refusal = error
         else:

@@ -21,7 +21,7 @@ from exconnect.model.enums import MarketType, Side
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book
 from exconnect.model.order import Order, PlaceOrder
-from exconnect.model.values import Money, positive, symbol_of, tidy
+from exconnect.model.values import EXACT, Money, positive, quotient, symbol_of, tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _notional(order: PlaceOrder, view: RiskView) -> Decimal | None:
     if order.quote_quantity is not None:
         return order.quote_quantity
     price = view.reference_price
-    return None if price is None or order.quantity is None else price * order.quantity
+    return None if price is None or order.quantity is None else EXACT.multiply(price, order.quantity)
 
 
 class _Shown:
@@ -134,8 +134,10 @@ class PriceBand(_Shown):
         mid, price = self.stream.book(order.symbol).mid, view.reference_price
         if mid is None or price is None:
             return "there is no price to compare with"
-        away = abs(price - mid) / mid * 100
-        return f"{tidy(price)} is {away:.2f} % away from {tidy(mid)}" if away > self.percent else None
+        away = EXACT.multiply(EXACT.abs(EXACT.subtract(price, mid)), _PERCENT)
+        if away <= EXACT.multiply(self.percent, mid):
+            return None
+        return f"{tidy(price)} is {quotient(away, mid):.2f} % away from {tidy(mid)}"
 
 
 class _Recent:
@@ -173,6 +175,7 @@ class _Recent:
 
 
 _LONGEST_S = 86_400
+_PERCENT = Decimal(100)
 
 
 def _checked_count(count: int) -> int:

@@ -26,7 +26,7 @@ from exconnect.model.enums import (
 from exconnect.model.instrument import Instrument, Range, Rules
 from exconnect.model.market import Book, Candle, Levels, Ticker, Trade
 from exconnect.model.order import Fill, Order
-from exconnect.model.values import ZERO, datetime_of, number, plain
+from exconnect.model.values import ZERO, datetime_of, number, plain, quotient, total
 from exconnect.protocol.call import Pool
 from exconnect.protocol.exchange import KeyPermissions, Listing
 from exconnect.protocol.payload import readable
@@ -405,10 +405,8 @@ def fees(raw: Any, symbol: str) -> Fees:
     """
     rates = wire.read(wire.Commission, raw)
     parts = (rates.standard_commission, rates.special_commission, rates.tax_commission)
-    maker = sum((amount(part.maker) for part in parts), ZERO)
-    return Fees(
-        exchange=NAME, symbol=symbol, maker=maker, taker=sum((amount(part.taker) for part in parts), ZERO), raw=raw
-    )
+    maker = total(amount(part.maker) for part in parts)
+    return Fees(exchange=NAME, symbol=symbol, maker=maker, taker=total(amount(part.taker) for part in parts), raw=raw)
 
 
 # ---- orders ---------------------------------------------------------------------------------------------------------
@@ -479,9 +477,9 @@ def _order(row: wire.Order, raw: Any, symbol: str, *, client_order_id: str, repl
         post_only=row.type == "LIMIT_MAKER",
         filled_quantity=filled,
         filled_quote=paid or ZERO,
-        average_price=paid / filled if paid and filled else None,
+        average_price=quotient(paid, filled) if paid and filled else None,
         fills=fills,
-        fills_complete=sum((fill.quantity for fill in fills), ZERO) == filled,
+        fills_complete=total(fill.quantity for fill in fills) == filled,
         created_at=_time(created),
         updated_at=_time(row.update_time if row.update_time is not None else row.transact_time),
         replaces=replaces,

@@ -24,7 +24,7 @@ from exconnect.model.enums import (
 from exconnect.model.instrument import Instrument, Rules
 from exconnect.model.market import Book, Candle, Levels, Ticker, Trade, after
 from exconnect.model.order import Fill, Order
-from exconnect.model.values import ZERO, datetime_of, number, number_e, plain
+from exconnect.model.values import EXACT, ZERO, datetime_of, number, number_e, plain, quotient, total
 from exconnect.protocol.call import Failure
 from exconnect.protocol.exchange import KeyPermissions, Listing
 from exconnect.protocol.payload import readable
@@ -128,8 +128,8 @@ def instrument(raw: Any) -> Instrument:
         order_types=frozenset(OrderType) - {OrderType.UNKNOWN},
         rules=Rules(
             market_min_notional=least,
-            bid_band=(None, None if ratio is None else _ONE + ratio),
-            ask_band=(None if ratio is None else _ONE - ratio, None),
+            bid_band=(None, None if ratio is None else EXACT.add(_ONE, ratio)),
+            ask_band=(None if ratio is None else EXACT.subtract(_ONE, ratio), None),
             self_trade_preventions=frozenset(PREVENTIONS),
             max_conditional_orders=_MOST_CONDITIONAL,
             iceberg=False,
@@ -270,7 +270,8 @@ def _coins(wallets: Sequence[Any]) -> list[Balance]:
         for raw in wire.read(wire.Wallet, wallet).coin:
             row = wire.read(wire.Coin, raw)
             held, locked = optional(row.wallet_balance) or ZERO, optional(row.locked) or ZERO
-            free = held - locked - (optional(row.spot_borrow) or ZERO) - (optional(row.bonus) or ZERO)
+            used = total((locked, optional(row.spot_borrow) or ZERO, optional(row.bonus) or ZERO))
+            free = EXACT.subtract(held, used)
             found.append(Balance(exchange=NAME, asset=row.coin, free=max(free, ZERO), locked=locked, raw=raw))
     return found
 
@@ -371,7 +372,7 @@ def order(raw: Any, symbol: str = "") -> Order:
         post_only=row.time_in_force in _MAKERS,
         filled_quantity=filled,
         filled_quote=paid,
-        average_price=paid / filled if paid and filled else None,
+        average_price=quotient(paid, filled) if paid and filled else None,
         fills_complete=not filled,
         created_at=_time(row.created_time),
         updated_at=_time(row.updated_time) or _time(row.created_time),
