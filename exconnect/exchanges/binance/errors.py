@@ -48,6 +48,7 @@ _HINTS = {
     -2026: "orders without fills are archived after 90 days",
 }
 _SHOWN = 300  # characters of the exchange's words that are kept
+_TOLD_BY = 400  # bytes within which an answer with a status of success has told its code, if it has one
 
 Meaning = tuple[type[ExconnectError], FailureKind]
 
@@ -125,9 +126,12 @@ def error(response: Response) -> Failure | None:
 
     A body with a `code` is no refusal by itself: only negative codes are, and success may come with `code: 200`.
     """
-    if 200 <= response.status < 300 and not response.body.startswith(b'{"code":-'):
+    is_good = 200 <= response.status < 300
+    if is_good and b'"code"' not in response.body[:_TOLD_BY]:
         return None
     refusal = _refusal(response.body)
+    if is_good and (refusal is None or refusal.code >= 0):
+        return None
     if refusal is None:
         return _by_status(response)
     if refusal.data is not None and refusal.code in (-2021, -2022):

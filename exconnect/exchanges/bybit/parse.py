@@ -294,7 +294,7 @@ def fees(result: Any, instrument: Instrument) -> Fees:
 def permissions(result: Any) -> KeyPermissions:
     """`query-api`: what the key may do."""
     key = wire.read(wire.KeyInfo, result)
-    may = {name: words for name, words in key.permissions.items() if words}
+    may = {name: words for name, words in key.permissions.items() if isinstance(words, list) and words}
     return KeyPermissions(
         can_trade=key.read_only == 0 and "SpotTrade" in may.get("Spot", ()),
         can_withdraw="Withdraw" in may.get("Wallet", ()),

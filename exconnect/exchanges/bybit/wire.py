@@ -173,7 +173,7 @@ class KeyInfo(Struct, rename="camel"):
     """`GET user/query-api`."""
 
     read_only: int = 0
-    permissions: dict[str, list[str]] = {}
+    permissions: dict[str, Any] = {}  # lists of words
     ips: list[str] = []
 
 

@@ -166,14 +166,22 @@ def test_a_body_that_is_not_the_exchanges_is_mapped_by_status(reply, body, statu
 
 
 @pytest.mark.parametrize(
-    "body", [{}, [], {"code": 200, "msg": "ok"}, {"code": "200"}, {"msg": "-2010"}, [{"code": -1}]]
+    "body", [{}, [], {"code": 200, "msg": "ok"}, {"code": "200"}, {"msg": "-2010"}, [{"code": -1}], {"a": {"code": -1}}]
 )
 def test_a_success_is_no_error(reply, body):
     assert errors.error(reply(200, body)) is None
 
 
-def test_a_refusal_under_a_success_status_is_one(reply):
-    failure = errors.error(reply(200, b'{"code":-2010,"msg":"Duplicate order sent."}'))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":-2010,"msg":"Duplicate order sent."}',
+        b'{ "code" : -2010, "msg": "Duplicate order sent." }',
+        b'{"msg":"Duplicate order sent.","new":[1.5],"code":-2010}',
+    ],
+)
+def test_a_refusal_under_a_success_status_is_one(reply, body):
+    failure = errors.error(reply(200, body))
     assert failure.kind is K.DUPLICATE
 
 

@@ -209,7 +209,8 @@ def test_fees(btc):
     [(0, ["SpotTrade"], [], True, False), (1, ["SpotTrade"], ["Withdraw"], False, True), (0, [], [], False, False)],
 )
 def test_permissions(read_only, spot, wallet, can_trade, can_withdraw):
-    found = parse.permissions({"readOnly": read_only, "permissions": {"Spot": spot, "Wallet": wallet, "Earn": []}})
+    words = {"Spot": spot, "Wallet": wallet, "Earn": [], "New": {"may": 1}, "Newer": None}
+    found = parse.permissions({"readOnly": read_only, "permissions": words})
     assert (found.can_trade, found.can_withdraw) == (can_trade, can_withdraw)
     assert "Earn" not in found.details
 
