@@ -184,6 +184,7 @@ class BookBuilder:
         pending = self._pending or []
         if self._is_old(snapshot.last_id, pending):
             return Change.STALE
+        seen = max(self._seen, self._sequencer.last_id)
         self._sequencer = self._make()
         self._sequencer.anchor(snapshot.last_id)
         self._bids.load(bids)
@@ -191,7 +192,9 @@ class BookBuilder:
         self._last = snapshot
         self._pending = None
         self.state = BookState.LIVE
-        change = self._crossed() if self._bids.meets(self._asks) else _APPLIED
+        change = _APPLIED
+        if self._bids.meets(self._asks):
+            change, self._seen = self._crossed(), seen  # by its id it would make all that are right look old
         for update in pending:
             did = self.receive(update)
             change = change if change is Change.BROKEN else did

@@ -232,8 +232,11 @@ def test_a_crossed_or_locked_book_is_not_valid():
 
 def test_a_crossed_snapshot_is_not_valid():
     builder = BookBuilder("toy", "A/B", Chain)
-    assert builder.load(update(1, [("10", "1")], [("9", "1")])) is Change.BROKEN
+    builder.receive(update(3))
+    assert builder.load(update(10**15, [("10", "1")], [("9", "1")])) is Change.BROKEN
     assert not builder.view().is_valid
+    assert builder.load(update(1)) is Change.STALE
+    assert builder.load(update(2)) is Change.APPLIED  # the id of one that makes no sense says nothing
 
 
 def test_one_side_alone_does_not_cross():

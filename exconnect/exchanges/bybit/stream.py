@@ -269,6 +269,8 @@ class MarketSession:
                 self._listen(data.u)
             if topic is None:
                 return _NOTHING
+            if data.s != topic.exchange_symbol and data.s.upper() not in ("", topic.exchange_symbol):
+                raise wire.malformed("an update of another book", text)
             if not self._is_in_order(name, data) and not is_whole:
                 raise wire.malformed("the cross sequence went back", text)
         except MalformedMessage as error:

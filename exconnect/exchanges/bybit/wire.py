@@ -265,6 +265,7 @@ class BookChange(Struct, gc=False):
     a: list[Cell]
     u: int
     seq: int | None = None
+    s: str = ""
 
 
 class BookFrame(Struct, gc=False):

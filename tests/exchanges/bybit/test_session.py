@@ -355,6 +355,19 @@ def test_levels_that_are_no_plain_numbers_are_looked_at_again(talk, levels, is_p
     assert update.is_plain is is_plain
 
 
+@pytest.mark.parametrize("name, is_ours", [("BTCUSDT", True), ("btcusdt", True), (None, True), ("ETHUSDT", False)])
+def test_a_book_message_of_another_symbol(talk, name, is_ours):
+    message = frame(kind="snapshot")
+    del message["data"]["s"]
+    message["data"] |= {} if name is None else {"s": name}
+    if is_ours:
+        assert talk(BOOK).hear(message)[0].symbol == "BTC/USDT"
+        return
+    with pytest.raises(MalformedMessage, match="another book") as caught:
+        talk(BOOK).hear(message)
+    assert caught.value.symbol == "BTC/USDT"
+
+
 @pytest.mark.parametrize("kind", ["snapshot", "delta"])
 def test_a_restarted_service_sends_the_whole_book(talk, kind):
     message = frame(kind=kind)
