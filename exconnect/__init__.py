@@ -226,6 +226,10 @@ def enable_console_logging(level: int | str = "INFO") -> None:
     logger.setLevel(level)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib.metadata import version

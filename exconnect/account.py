@@ -135,6 +135,7 @@ class AccountData(MarketData):
             return known
         return venue.desk.find(venue.instrument(symbol, deadline.left), client_id_of(order), None, deadline)
 
+    @says_operation
     def iter_orders(
         self,
         symbol: str,
@@ -157,6 +158,7 @@ class AccountData(MarketData):
         state = _begin("iter_orders", symbol, start, end, limit, cursor)
         return Pages("iter_orders", state, ask, mark_order)
 
+    @says_operation
     def iter_fills(
         self,
         symbol: str,

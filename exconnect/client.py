@@ -24,7 +24,7 @@ from exconnect.errors import (
 from exconnect.feeds.registration import symbols_of
 from exconnect.model.enums import Capability, Side
 from exconnect.model.health import Health
-from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder
+from exconnect.model.order import AmendOrder, CancelOrder, Order, OrderRef, PlaceOrder, text_of
 from exconnect.model.values import Money, seconds_of, symbol_of
 from exconnect.raw import RawCalls, decoded
 from exconnect.stream import Stream
@@ -533,10 +533,15 @@ class Client(AccountData):
         Under `name` (None: the exchange's) the journal keeps which fills its `on_fill` handlers have had.
 
         Raises:
-            InvalidType: a symbol is no text.
+            InvalidType: a symbol or the name is no text.
             InvalidArgument: a symbol is empty.
+            ClientClosed: the client was closed in this process.
         """
         symbols_of(symbols)
+        if name is not None:
+            text_of(name, "name")
+        if os.getpid() in self._closed_in:
+            raise self._was_closed()
         check = None if self._exchange.private is None else self._plan.need_credentials
         stream = Stream(self._open, self.exchange, symbols, name, check, self._intervals)
         self._streams.add(stream)

@@ -155,6 +155,7 @@ class MarketData(ABC):
 
         return gather(ask, where, mark_candle, limit)
 
+    @says_operation
     def iter_candles(
         self,
         symbol: str,
@@ -184,6 +185,7 @@ class MarketData(ABC):
             state = resume("iter_candles", cursor, symbol=symbol_of(symbol), **said)
         return Pages("iter_candles", state, ask, mark_candle)
 
+    @says_operation
     def iter_trades(
         self,
         symbol: str,
@@ -273,7 +275,7 @@ def left_of(limit: int | None) -> int | None:
 
 
 def as_range(start: When | None, end: When | None) -> dict[str, int | None]:
-    """Both ends in ms, as a position.
+    """Both ends in ms, as a position. No exchange has anything from before 1970, nor a way to ask for it.
 
     Raises:
         InvalidArgument: `start` is after `end`.
@@ -282,7 +284,7 @@ def as_range(start: When | None, end: When | None) -> dict[str, int | None]:
     until = None if end is None else ms_of(end, "end")
     if since is not None and until is not None and since > until:
         raise InvalidArgument("start is after end", {"argument": "start"})
-    return {"start": since, "end": until}
+    return {"start": None if since is None else max(since, 0), "end": None if until is None else max(until, 1)}
 
 
 def from_start(where: dict[str, int | None]) -> dict[str, Any]:

@@ -292,7 +292,6 @@ class Connection(ABC):
         if socket is not None:
             self._bell.watch(None)
             socket.close(timeout)
-            self.counters.bytes += socket.received_bytes
 
     def _run_errands(self) -> None:
         while self._errands:
@@ -319,7 +318,10 @@ class Connection(ABC):
 
     def _read(self, socket: WebSocket, session: Session) -> None:
         now, received_at = self._env.now(), self._env.wall()
-        for message in socket.receive():
+        before = socket.received_bytes
+        messages = socket.receive()
+        self.counters.bytes += socket.received_bytes - before
+        for message in messages:
             self._heard_at = now
             if isinstance(message, str):
                 self.counters.messages += 1

@@ -210,18 +210,21 @@ class MockExchange:
     def execute(self, symbol: str, side: str, quantity: Amount, *, price: Amount | None = None) -> Decimal:
         """An outsider takes liquidity now, not worse than ``price``, the user's resting orders too.
 
-        Gives the quantity that traded. Raises: KeyError for an unknown symbol, ValueError for a wrong side.
+        Gives the quantity that traded. Raises: KeyError for an unknown symbol, ValueError for a wrong side, or for a
+        quantity that is not above zero.
         """
-        if side not in {"buy", "sell"}:
+        if not isinstance(side, str) or (side := side.lower()) not in {"buy", "sell"}:
             raise ValueError(f"side={side!r}: one of buy, sell")
         markets = self._core.world.markets.values()
         if symbol not in (known := [market.symbol for market in markets]):
             raise KeyError(f"symbol={symbol!r}: one of {', '.join(known)}")
+        if (wanted := scaled(quantity)) <= 0:
+            raise ValueError(f"quantity={quantity!r}: above zero")
         with self._lock:
             now_ms = self._now_ms()
             self._core.advance(now_ms)
             limit = 0 if price is None else scaled(price)
-            traded = self._core.world.engine.execute(symbol, side, scaled(quantity), limit, now_ms)
+            traded = self._core.world.engine.execute(symbol, side, wanted, limit, now_ms)
             self._core.world.settle()
         return decimal(traded)
 

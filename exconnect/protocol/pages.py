@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import msgspec
 from msgspec import Struct
 
-from exconnect.errors import InvalidArgument, MalformedMessage
+from exconnect.errors import ExconnectError, InvalidArgument, MalformedMessage
 from exconnect.model.values import ms_of
 
 if TYPE_CHECKING:
@@ -138,7 +138,11 @@ class Pages(Iterator[T], Generic[T]):
                 return self._hand_out(self._items.popleft())
             if self._next is None:
                 break
-            self._turn(self._next)
+            try:
+                self._turn(self._next)
+            except ExconnectError as error:
+                error.details["operation"] = self._name
+                raise
         raise StopIteration
 
     def _turn(self, where: Where) -> None:

@@ -16,7 +16,9 @@ def name_of(handler: object) -> str:
     """`module.qualname` of a function, method or callable object."""
     handler = _inner(handler)
     owner = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{owner.__module__}.{owner.__qualname__}"
+    # A method of a class that is written in C, like `list.append`, knows its module by its object only.
+    module = owner.__module__ or type(getattr(handler, "__self__", None)).__module__
+    return f"{module}.{owner.__qualname__}"
 
 
 def check_handler(handler: Any, argument: str) -> None:

@@ -55,7 +55,7 @@ class DeadMansSwitch:
         self._due = self._env.now() + self._after
 
     def close(self) -> None:
-        """Disarm; nothing is canceled."""
+        """Disarm. What it has begun to cancel, it goes on with: until it has seen twice that nothing is open."""
         self._is_closed = True
 
     def _look(self) -> None:

@@ -37,6 +37,7 @@ ssl urllib3 websocket websockets
 
 def test_complete_and_sorted():
     assert list(exconnect.__all__) == PUBLIC
+    assert set(PUBLIC) <= set(dir(exconnect))
     assert sorted(PUBLIC) == PUBLIC
 
 

@@ -211,3 +211,20 @@ def test_a_limit_that_lasts_longer_than_the_call_is_told(client, mock):
     assert 50 < refused.value.retry_after < 75
     assert refused.value.outcome == "not_sent"
     assert len(mock.ledger.requests) == sent
+
+
+def test_nothing_is_from_before_1970_and_nothing_is_refused(client):
+    first = client.fetch_candles(BTC, "1d", start="1969-01-01", limit=2)
+    assert first[0].open_time == datetime(2024, 1, 1, tzinfo=UTC)
+    assert next(client.iter_candles(BTC, "1d", start=-5)) == first[0]
+    assert client.fetch_candles(BTC, "1d", end="1969-01-01") == []
+
+
+def test_what_an_iterator_raises_names_it(client, mock):
+    with pytest.raises(InvalidArgument) as caught:
+        client.iter_candles(BTC, cursor="nonsense")
+    assert (caught.value.operation, caught.value.exchange) == ("iter_candles", client.exchange)
+    pages = client.iter_candles("NO/SUCH", start="2026-01-01")
+    with pytest.raises(UnknownSymbol) as caught:
+        next(pages)
+    assert (caught.value.operation, caught.value.exchange) == ("iter_candles", client.exchange)

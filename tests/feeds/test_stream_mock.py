@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from seen import Seen
 from toy import BTC, ETH
 
 from exconnect.client import Client
+from exconnect.errors import ClientClosed, InvalidType
 from exconnect.mock import MockExchange
 from exconnect.model.enums import StreamStatus
 from exconnect.model.events import BookOutOfSync, Gap, TopicRefused
@@ -203,3 +205,32 @@ def test_closing_the_client_closes_its_streams(mock):
     client.close()
     assert stream.status is StreamStatus.CLOSED
     assert stream.wait(30)
+
+
+def test_a_closed_client_makes_no_stream(mock):
+    client = Client("binance", environment=mock)
+    client.close()
+    with pytest.raises(ClientClosed, match="the client was closed: make a new one"):
+        client.stream(BTC)
+
+
+def test_the_name_of_a_stream_is_text(client):
+    with pytest.raises(InvalidType, match="name must be text, not int"):
+        client.stream(BTC, name=5)
+
+
+def test_bytes_are_counted_as_they_come(mock, client):
+    stream = client.stream(BTC)
+    trades = Seen()
+    stream.on_trade(trades)
+    live(stream)
+    trades.count(5)
+    figures = stream.metrics()
+    assert figures["bytes"] > figures["messages"] > 0
+
+
+def test_a_handler_that_is_written_in_c_has_a_name(client):
+    stream, items, more = client.stream(BTC), [], deque()
+    stream.on_trade(items.append)
+    stream.on_ticker(more.append)
+    assert [each.handler for each in stream.subscriptions] == ["builtins.list.append", "collections.deque.append"]

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
-from exconnect import Client
+from exconnect import Client, Side
 from exconnect.errors import ConfigurationError
 from exconnect.mock import Ledger, LedgerBook, MockExchange
 from exconnect.mock.steps import SocketRules
@@ -250,6 +250,9 @@ def test_outsiders_need_a_side(mock):
         mock.execute("BTC/USDT", "hold", "1")
     with pytest.raises(KeyError, match="symbol='BTCUSDT': one of BTC/USDT, ETH/USDT"):
         mock.execute("BTCUSDT", "buy", "1")
+    with pytest.raises(ValueError, match="quantity='0': above zero"):
+        mock.execute("BTC/USDT", "buy", "0")
+    assert mock.execute("BTC/USDT", "BUY", "0.1") == mock.execute("BTC/USDT", Side.SELL, "0.1") == Decimal("0.1")
 
 
 def test_the_clock_can_be_ahead(mock, plain):
