@@ -18,6 +18,7 @@ PEERS = {  # a name on PyPI → what is judged beyond STEPS
     "ccxt": BOOK_KEEPERS,
     "python-binance": BOOK_KEEPERS | USER_STREAMS,
     "binance-connector": {},
+    "binance-sdk-spot": USER_STREAMS,
 }
 SECONDS = 120
 
