@@ -250,6 +250,10 @@ def test_the_rules_of_the_account_are_those_of_the_symbol(core):
     assert filters == {"exchangeFilters": [], "symbolFilters": symbol["filters"], "assetFilters": []}
 
 
+def test_there_is_no_maintenance(core):
+    assert body(core.get("/sapi/v1/system/status")) == {"status": 0, "msg": "normal"}
+
+
 def test_no_symbol_has_a_reference_price(core):
     assert error(core.get("/api/v3/referencePrice", symbol="BTCUSDT"))[:2] == (400, -2043)
 

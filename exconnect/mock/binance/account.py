@@ -191,6 +191,11 @@ def trade_fees(call: Call) -> list[Json]:
     return [{"symbol": market.name, "makerCommission": rate, "takerCommission": rate} for market in markets]
 
 
+def system_status(call: Call) -> Json:  # noqa: ARG001
+    """No maintenance."""
+    return {"status": 0, "msg": "normal"}
+
+
 def nothing(call: Call) -> list[Json]:  # noqa: ARG001
     """There is no margin trading here."""
     return []
@@ -238,6 +243,7 @@ ENDPOINTS = (
     Endpoint("GET", "/sapi/v1/account/apiRestrictions", "fetch_permissions", 1, permissions, is_signed=True),
     Endpoint("GET", "/sapi/v1/capital/config/getall", "fetch_currencies", 10, currencies, is_signed=True),
     Endpoint("GET", "/sapi/v1/asset/tradeFee", "fetch_fees", 1, trade_fees, optional=_SYMBOL, is_signed=True),
+    Endpoint("GET", "/sapi/v1/system/status", "fetch_status", 1, system_status),
     Endpoint("GET", "/sapi/v1/margin/allPairs", "fetch_margin_pairs", 1, nothing, optional=_SYMBOL),
     Endpoint(
         "GET", "/sapi/v1/margin/isolated/allPairs", "fetch_margin_pairs", 1, nothing, optional=_SYMBOL, is_signed=True
