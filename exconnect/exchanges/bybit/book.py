@@ -39,7 +39,8 @@ class SpotSequencer:
         """RESET for a whole book that is not the one we have, else by the distance to the last id.
 
         Where ids say that a message is old, its time must not say that it is new: the service has restarted, and the
-        message that said so was lost.
+        message that said so was lost. And a whole book with a smaller id that is old by its time was overtaken, unless
+        it says that the service has restarted: on another machine, perhaps, with another clock.
         """
         last, new = self._last_id, update.last_id
         if last and new == last + 1 and not update.is_snapshot:
@@ -47,6 +48,8 @@ class SpotSequencer:
             return _APPLY
         is_behind = last is not None and new < last
         if new == RESTARTED or (update.is_snapshot and new != last):
+            if new != RESTARTED and is_behind and is_later(self._time_ms, update.time_ms):
+                return _DROP
             self._last_id, self._time_ms = new, update.time_ms
             return _RESET
         if last is None or new > last + 1:
