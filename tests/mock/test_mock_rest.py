@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from exconnect.mock.binance.shapes import changes
+from exconnect.mock.fixed import scaled
+from exconnect.mock.history import Bar
+
 
 def body(response):
     return json.loads(response.body)
@@ -415,3 +419,8 @@ def test_times_in_microseconds(core):
         (row,) = get("klines", f"symbol=BTCUSDT&interval=1m&limit=1&startTime={start}")
         assert (row[0], row[6]) == (begin * 1000, (begin + 60_000) * 1000 - 1)
     assert error(core.request("GET", "/api/v3/time", "", {"x-mbx-time-unit": "Second"}))[:2] == (400, -1194)
+
+
+def test_next_to_no_change_has_no_sign():
+    bar = Bar(open=scaled("60000"), high=scaled("60000"), low=scaled("59999.99"), close=scaled("59999.99"))
+    assert changes({"symbol": "BTCUSDT"}, bar)["priceChangePercent"] == "0.000"

@@ -121,7 +121,7 @@ def ticker(world: World, market: Market, now_ms: int) -> Json:
         "E": now_ms,
         "s": market.name,
         "p": text(bar.close - bar.open),
-        "P": f"{(bar.close - bar.open) * 100 / bar.open:.3f}",
+        "P": f"{(bar.close - bar.open) * 100 / bar.open:z.3f}",
         "w": text(bar.quote_volume * SCALE // bar.volume if bar.volume else bar.close),
         "x": text(bar.open),
         "c": text(bar.close),

@@ -338,7 +338,7 @@ def ids(tape: Tape, bar: Bar) -> tuple[int, int]:
 def changes(row: Json, bar: Bar) -> Json:
     """The fields that a FULL ticker has beyond MINI, in the exchange's order."""
     change = bar.close - bar.open
-    percent = f"{change * 100 / bar.open:.3f}"
+    percent = f"{change * 100 / bar.open:z.3f}"
     average = bar.quote_volume * SCALE // bar.volume if bar.volume else bar.close
     symbol = row.pop("symbol")
     head = {"symbol": symbol, "priceChange": text(change), "priceChangePercent": percent}

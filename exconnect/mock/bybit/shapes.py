@@ -278,7 +278,7 @@ def kline(begin_ms: int, bar: Bar) -> list[str]:
 
 def day(market: Market, bar: Bar) -> Json:
     """What REST and the stream tell of the last 24 hours."""
-    change = (bar.close - bar.open) / bar.open
+    change = f"{(bar.close - bar.open) / bar.open:.4f}"
     return {
         "symbol": market.name,
         "lastPrice": plain(bar.close),
@@ -287,7 +287,7 @@ def day(market: Market, bar: Bar) -> Json:
         "prevPrice24h": plain(bar.open),
         "volume24h": plain(bar.volume),
         "turnover24h": plain(bar.quote_volume),
-        "price24hPcnt": f"{change:.4f}",
+        "price24hPcnt": change if float(change) else "0",
         "usdIndexPrice": plain(bar.close) if market.quote == "USDT" else "",
     }
 

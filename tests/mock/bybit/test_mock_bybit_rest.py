@@ -2,7 +2,9 @@
 
 import pytest
 
+from exconnect.mock.bybit.shapes import day
 from exconnect.mock.fixed import scaled
+from exconnect.mock.history import Bar
 from exconnect.mock.intervals import DAY, MINUTE
 
 ENVELOPE = ["retCode", "retMsg", "result", "retExtInfo", "time"]
@@ -58,6 +60,12 @@ def test_tickers(core, answer_of):
     core.world.engine.execute("BTC/USDT", "buy", scaled("100"), 0, core.now)
     rows = answer_of[1](core.get("/v5/market/tickers", category="spot"))["list"]
     assert (len(rows), rows[0]["ask1Price"], rows[0]["ask1Size"]) == (2, "", "")
+
+
+def test_next_to_no_change_is_a_plain_zero(core):
+    market = core.world.markets["BTCUSDT"]
+    bar = Bar(open=scaled("60000"), high=scaled("60000"), low=scaled("59999.99"), close=scaled("59999.99"))
+    assert day(market, bar)["price24hPcnt"] == "0"
 
 
 def test_recent_trades_are_newest_first(core, answer_of):
