@@ -93,8 +93,8 @@ def test_a_client_with_references_travels(mock, monkeypatch):
     )
     with client, again:
         assert again.fetch_balances()["USDT"].free > 0
-    with pytest.raises(TypeError):
-        pickle.dumps(client.stream("BTC/USDT"))
+        with pytest.raises(TypeError):
+            pickle.dumps(client.stream("BTC/USDT"))
 
 
 def test_a_redirect_is_not_followed(mock, client):
