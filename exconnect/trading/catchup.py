@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exconnect.errors import ExconnectError, JournalUnavailable, OrderNotFound, UnknownSymbol
+from exconnect.errors import ExchangeError, ExconnectError, JournalUnavailable, OrderNotFound, UnknownSymbol
 from exconnect.model.enums import OrderStatus, Side
 from exconnect.model.values import ms_of
 from exconnect.protocol.pages import mark_item, whole
@@ -163,8 +163,11 @@ class AccountRecords:
             if self.lookup(name) is None:
                 try:
                     self._listing((name,), _brief(deadline))
-                except UnknownSymbol:
-                    log.warning("the exchange tells of %s and does not list it", name)
+                except (UnknownSymbol, ExchangeError) as error:
+                    # What it refuses to be asked for is no symbol, and must not keep the account from being read.
+                    if type(error) not in (UnknownSymbol, ExchangeError):
+                        raise
+                    log.warning("the exchange tells of %.40s and does not list it: %s", name, error)
 
     def _look_at_open(self, deadline: Deadline) -> None:
         """Open orders, and what became of those that were thought open and are not among them."""

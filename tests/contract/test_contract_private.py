@@ -404,6 +404,15 @@ def test_reads_that_lag_behind(mock, client, stream, monkeypatch):
     orders.until(lambda items: items[-1].status is OrderStatus.FILLED)
 
 
+def test_a_name_that_is_no_symbol_does_not_keep_the_account_from_being_read(client, mock):
+    records = client._open().records
+    standing = records.catch_up(0, (), ("\U0001f4a5", "", "NOPE" * 20, "NOPE"), 20)
+    assert standing.balances
+    mock.faults.add("status", on="fetch_instruments", status=401)
+    with pytest.raises(AuthenticationError):
+        records.catch_up(0, (), ("NOPE",), 20)
+
+
 def test_a_snapshot_that_fails_is_asked_for_again(mock, client, stream):
     fills = Seen()
     stream.on_fill(fills)
