@@ -75,7 +75,13 @@ class Connections:
         self._condition = venue.env.condition()
         self._handouts = Handouts(venue.env, lambda: venue.records.handouts(name))
         self._router = Router(
-            venue.env, venue.exchange.name, self.view, self._count, self._changed, self._handouts.handled
+            venue.env,
+            venue.exchange.name,
+            self.view,
+            self._count,
+            self._changed,
+            handled=self._handouts.handled,
+            dropped=self._handouts.dropped,
         )
         self._router.inherit(ended)
         self._feeds: tuple[Feed, ...] = ()

@@ -54,6 +54,11 @@ class Delivered:
         """Remember it; whether it is another amount."""
         return self._is_news(self._balances, balance.asset, (balance.free, balance.locked))
 
+    def has_balance(self, balance: Balance) -> bool:
+        """Whether this is the amount that was handed out last."""
+        with self._lock:
+            return self._balances.get(balance.asset) == (balance.free, balance.locked)
+
     def _is_news(self, memory: OrderedDict[Hashable, object], key: Hashable, content: object) -> bool:
         with self._lock:
             if key in memory and memory[key] == content:

@@ -52,6 +52,7 @@ class _Delivery:
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self.inbox: Inbox[Item] = _inbox(registration.kind, registration.options)
+        self.is_over = False  # taken back: whoever has not heard of that yet hands it something in vain
         self.shown: dict[str, tuple[int, int]] = {}  # epoch and sequence of the book that each symbol got last
 
     def settle(self) -> None:
@@ -94,26 +95,39 @@ class HandlerThread:
     def serve(self, deliveries: list[_Delivery]) -> None:
         """These and no others from now on; with none the thread ends."""
         with self._actor.condition:
-            for gone in self._deliveries:
-                if gone not in deliveries:
-                    gone.settle()
+            over = [gone for gone in self._deliveries if gone not in deliveries]
+            for gone in over:
+                gone.settle()
+                gone.is_over = True
+            dropped = [(gone, gone.inbox.keep_only(())) for gone in over]
             self._deliveries = deliveries
             self._is_closing = self._is_closing or not deliveries
             self._actor.wake()
+        for gone, items in dropped:
+            self._dropped(gone, items)
 
     def keep_only(self, delivery: _Delivery, symbols: set[str]) -> None:
         """Nothing that waits for other symbols is delivered any more."""
         with self._actor.condition:
-            delivery.inbox.keep_only(symbols)
+            items = delivery.inbox.keep_only(symbols)
+        self._dropped(delivery, items)
 
-    def put(self, delivery: _Delivery, key: str, item: Item) -> None:
-        """From any thread."""
+    def _dropped(self, delivery: _Delivery, items: list[Item]) -> None:
+        if delivery.registration.kind == "fill":
+            for item in items:
+                self._router.dropped(item.value)
+
+    def put(self, delivery: _Delivery, key: str, item: Item) -> bool:
+        """From any thread; whether it is going to be delivered."""
         weight = 1 if item.gap is None else None if item.gap.count is None else item.gap.count + 1
         with self._actor.condition:
+            if delivery.is_over:
+                return False
             waiting = len(delivery.inbox)
             delivery.inbox.put(Parcel(key, item, self._router.env.now(), weight))
             if waiting == 0 or len(delivery.inbox) > waiting:
                 self._actor.wake()
+            return True
 
     def close(self) -> None:
         """Deliver what must not be lost, then end."""
@@ -231,7 +245,8 @@ class Router:
     """Knows who hears what, and owns the handlers' threads.
 
     `view` gives the epoch and the book of a symbol, `count` is told of what is to be counted and of which handler,
-    `changed` that a thread has ended, `handled` of each fill that a handler is through with.
+    `changed` that a thread has ended, `handled` of each fill that a handler is through with, `dropped` of each that
+    waited for a handler which was taken back.
     """
 
     def __init__(
@@ -241,9 +256,12 @@ class Router:
         view: Callable[[str, int], tuple[int, Book] | None],
         count: Callable[[str, str], None],
         changed: Callable[[], None],
+        *,
         handled: Callable[[Fill], None] = lambda _: None,
+        dropped: Callable[[Fill], None] = lambda _: None,
     ) -> None:
         self.handled = handled
+        self.dropped = dropped
         self.env = env
         self.view = view
         self.changed = changed
@@ -320,8 +338,7 @@ class Router:
             for thread, delivery in self._routes.get(address, ()):
                 if symbol not in delivery.registration.excluded:
                     try:
-                        thread.put(delivery, symbol, Item(value))
-                        count += 1
+                        count += thread.put(delivery, symbol, Item(value))
                     except StreamError as error:
                         full = StreamError(f"on_{kind}, {name_of(thread.handler)}: {error}")
         if full is not None:

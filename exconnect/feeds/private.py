@@ -255,11 +255,11 @@ class PrivateFeed(Connection):
             raise TransportError("too much came while the account could not be read")
 
     def _balances(self, event: BalancesChanged) -> None:
-        news = self._records.balances(event.balances, event.time_ms)
+        self._records.balances(event.balances, event.time_ms)
         if self._held is not None:
-            self._hold(BalancesChanged(news, event.time_ms))
+            self._hold(event)
         else:
-            self._hand_out_balances(news)
+            self._hand_out_balances(event.balances)
 
     def _transferred(self, event: Transferred) -> None:
         self._records.transferred(event.asset, event.quantity, event.time_ms)
@@ -271,12 +271,14 @@ class PrivateFeed(Connection):
         if _has_terms(order) and self._delivered.order(order):
             self._tell("order", order.symbol, order)
 
-    def _hand_out_balances(self, balances: Iterable[Balance]) -> None:
-        for balance in balances:
+    def _hand_out_balances(self, told: Iterable[Balance]) -> None:
+        """As they are by now: what the store knows already may still be news to this stream's handlers."""
+        for balance in self._records.held(balance.asset for balance in told):
             if self._delivered.balance(balance):
                 self._tell("balance", balance.asset, balance)
 
     def _tell_fill(self, fill: Fill) -> None:
+        self._handouts.expect(fill.symbol)
         self._handouts.told(fill, self._tell("fill", fill.symbol, fill))
 
     def _tell(self, kind: str, symbol: str, value: object) -> int:
@@ -294,7 +296,7 @@ class PrivateFeed(Connection):
         if self._acked >= _TOPICS and not self._is_walking:
             if self.status is StreamStatus.LIVE and now >= self._audit_at:
                 self._audit(now)
-            if now >= min((self._walk_at, *self._lacking.values())):
+            if self._handouts.is_due or now >= min((self._walk_at, *self._lacking.values())):
                 self._walk()
         missing = self._echoes.missing(now) if self.status is StreamStatus.LIVE else None
         if missing is not None:
@@ -320,7 +322,8 @@ class PrivateFeed(Connection):
             return
         try:
             start_ms, symbols = self._begin_walk()
-            standing = self._records.catch_up(start_ms, symbols, unknown, _WALK_S)
+            heard = None if self._walked_ms is None else self._delivered.has_balance
+            standing = self._records.catch_up(start_ms, symbols, unknown, _WALK_S, heard)
         except Exception as error:  # noqa: BLE001 - whatever it was, the account must be asked for again
             self._do(partial(self._not_fetched, generation, unknown, error))
         else:
@@ -331,8 +334,7 @@ class PrivateFeed(Connection):
         start_ms, symbols = self._start_ms(), list(self._symbols())
         if self._inherited is None and self._walked_ms is not None:
             self._handouts.advance(self._walked_ms - _OVERLAP_MS, symbols)
-        found = self._handouts.begin(self._since_ms or start_ms, symbols)
-        self._inherited = inherited = found or self._inherited
+        self._inherited = inherited = self._handouts.begin(start_ms, symbols)
         if inherited is None:
             return start_ms, symbols
         return min(start_ms, inherited.since_ms), [*symbols, *inherited.symbols]
@@ -392,6 +394,7 @@ class PrivateFeed(Connection):
         inherited, self._inherited = self._inherited, None
         known, self._known = self._known, []
         if inherited is not None:
+            self._handouts.settled()
             self._delivered.were_handled(inherited.handled)
             for fill in standing.fills:
                 # As near to the beginning as the clocks can be apart, it may be theirs and is called so.
@@ -415,7 +418,7 @@ class PrivateFeed(Connection):
                 self._is_underway = True
             elif self._delivered.fill(fill):
                 count += 1
-                self._tell("fill", fill.symbol, replace(fill, source=Source.REST))
+                self._tell_fill(replace(fill, source=Source.REST))
         return count
 
     def _hand_out_orders(self, standing: Standing, coming: set[str | None]) -> int:

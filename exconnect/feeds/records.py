@@ -25,8 +25,11 @@ class Records(Protocol):
     def order(self, news: Order) -> Order:
         """Merge it in; what is known then."""
 
-    def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
-        """Merge them in; those that are news."""
+    def balances(self, changed: Sequence[Balance], time_ms: int) -> None:
+        """Merge them in."""
+
+    def held(self, assets: Iterable[str]) -> list[Balance]:
+        """As much of these as is known to be held."""
 
     def filled(self, fill: Fill) -> None:
         """It explains a change of balances."""
@@ -46,8 +49,15 @@ class Records(Protocol):
     def has_open_orders(self) -> bool:
         """Whether anything may still be filled."""
 
-    def catch_up(self, start_ms: int, symbols: Iterable[str], unknown: Iterable[str], timeout: float) -> Standing:
-        """Ask how the account stands."""
+    def catch_up(
+        self,
+        start_ms: int,
+        symbols: Iterable[str],
+        unknown: Iterable[str],
+        timeout: float,
+        heard: Callable[[Balance], bool] | None = None,
+    ) -> Standing:
+        """Ask how the account stands; `heard`: whether the stream's handlers have heard of a balance."""
 
     def listen(self, listener: Callable[[Order], None]) -> None:
         """Call it with every change of an order, from whatever thread makes it."""

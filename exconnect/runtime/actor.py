@@ -74,8 +74,8 @@ class Inbox(Protocol[T]):
     def losses(self) -> list[Loss[T]]:
         """What was given up since the last time somebody asked."""
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Forget what waits under other keys."""
+    def keep_only(self, keys: Collection[str]) -> list[T]:
+        """Forget what waits under other keys; that is what it gives."""
 
     def oldest(self) -> float | None:
         """When the item that waits longest arrived."""
@@ -120,10 +120,9 @@ class Newest(Generic[T]):
         """None: a newer item says all that the older one did."""
         return []
 
-    def keep_only(self, keys: Collection[str]) -> None:
+    def keep_only(self, keys: Collection[str]) -> list[T]:
         """Forget what waits under other keys."""
-        for key in [key for key in self._waiting if key not in keys]:
-            del self._waiting[key]
+        return [self._waiting.pop(key).item for key in list(self._waiting) if key not in keys]
 
     def oldest(self) -> float | None:
         """When the item that waits longest arrived."""
@@ -131,6 +130,11 @@ class Newest(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+
+def _parted(parcels: deque[Parcel[T]], keys: Collection[str]) -> tuple[deque[Parcel[T]], list[T]]:
+    """What is under these keys, and the items that are not."""
+    return deque(p for p in parcels if p.key in keys), [p.item for p in parcels if p.key not in keys]
 
 
 class Recent(Generic[T]):
@@ -170,10 +174,11 @@ class Recent(Generic[T]):
         losses, self._losses = list(self._losses.values()), {}
         return losses
 
-    def keep_only(self, keys: Collection[str]) -> None:
+    def keep_only(self, keys: Collection[str]) -> list[T]:
         """Forget what waits, or was lost, under other keys."""
-        self._waiting = deque(parcel for parcel in self._waiting if parcel.key in keys)
         self._losses = {key: loss for key, loss in self._losses.items() if key in keys}
+        self._waiting, gone = _parted(self._waiting, keys)
+        return gone
 
     def oldest(self) -> float | None:
         """When the oldest arrived."""
@@ -213,9 +218,10 @@ class Everything(Generic[T]):
         """None, ever."""
         return []
 
-    def keep_only(self, keys: Collection[str]) -> None:
+    def keep_only(self, keys: Collection[str]) -> list[T]:
         """Forget what waits under other keys."""
-        self._waiting = deque(parcel for parcel in self._waiting if parcel.key in keys)
+        self._waiting, gone = _parted(self._waiting, keys)
+        return gone
 
     def oldest(self) -> float | None:
         """When the oldest arrived."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from exconnect.errors import ExchangeError, ExconnectError, JournalUnavailable, OrderNotFound, UnknownSymbol
 from exconnect.model.enums import OrderStatus, Side
 from exconnect.model.values import ms_of
-from exconnect.protocol.pages import mark_item, whole
+from exconnect.protocol.pages import mark_item, rank, whole
 from exconnect.protocol.session import Standing
 
 if TYPE_CHECKING:
@@ -69,9 +69,13 @@ class AccountRecords:
         """Merge it in; what is known then."""
         return self._desk.orders.apply(news)
 
-    def balances(self, changed: Sequence[Balance], time_ms: int) -> list[Balance]:
-        """Merge them in; those that are news."""
-        return self._holdings.change(changed, time_ms)
+    def balances(self, changed: Sequence[Balance], time_ms: int) -> None:
+        """Merge them in."""
+        self._holdings.change(changed, time_ms)
+
+    def held(self, assets: Iterable[str]) -> list[Balance]:
+        """As much of these as is known to be held."""
+        return self._holdings.held(assets)
 
     def filled(self, fill: Fill) -> None:
         """It explains a change of balances."""
@@ -123,7 +127,14 @@ class AccountRecords:
 
     # ------------------------------------------------------------ what was not told
 
-    def catch_up(self, start_ms: int, symbols: Iterable[str], unknown: Iterable[str], timeout: float) -> Standing:
+    def catch_up(
+        self,
+        start_ms: int,
+        symbols: Iterable[str],
+        unknown: Iterable[str],
+        timeout: float,
+        heard: Callable[[Balance], bool] | None = None,
+    ) -> Standing:
         """Ask how the account stands, and for its fills since `start_ms`; all of it is merged into the stores.
 
         Args:
@@ -131,6 +142,7 @@ class AccountRecords:
             symbols: whose fills somebody waits for; those of the store's own orders are looked at too.
             unknown: symbols in the exchange's words that were heard of and are not known.
             timeout: seconds.
+            heard: whether a stream's handlers have heard of a balance: what the store knows they may have missed.
 
         Raises:
             ExconnectError: an answer did not come; what did is merged.
@@ -141,22 +153,31 @@ class AccountRecords:
             self._recall()
         self._learn(set(unknown), deadline)
         is_first = not self._holdings.balances()
-        balances = self._holdings.put(desk.call(desk.rest.fetch_balances(), _brief(deadline)), time_ms)
+        changed = self._holdings.put(desk.call(desk.rest.fetch_balances(), _brief(deadline)), time_ms)
+        balances = self._holdings.held()
+        if heard is not None:
+            changed = [balance for balance in balances if not heard(balance)]
         self._look_at_open(deadline)
-        recent = desk.orders.history(None, _RECENT)
+        recent = self._recent(start_ms)
         wanted = {*symbols, *(order.symbol for order in recent if order.is_open or _since(order, start_ms))}
         if not is_first:
-            wanted |= self._touched(balances, wanted, deadline)
+            wanted |= self._touched(changed, wanted, deadline)
         fills = [fill for symbol in sorted(wanted) for fill in self._fills(symbol, start_ms, deadline)]
         fills += self._missing(start_ms, deadline)
-        orders = [order for order in desk.orders.history(None, _RECENT) if order.order_id is not None]
+        orders = [order for order in self._recent(start_ms) if order.order_id is not None]
         return Standing(
             orders=sorted(orders, key=_age),
-            fills=sorted(fills, key=mark_item),
+            fills=sorted(fills, key=lambda fill: rank(mark_item(fill))),
             balances=balances,
             time_ms=time_ms,
             is_complete=not any(_lacks_fills(order, start_ms) for order in orders),
         )
+
+    def _recent(self, start_ms: int) -> list[Order]:
+        """The newest, and the older ones to which something may have happened."""
+        orders = self._desk.orders
+        known = enumerate(orders.history(None, orders.MOST))
+        return [order for place, order in known if place < _RECENT or order.is_open or _since(order, start_ms)]
 
     def _learn(self, names: set[str], deadline: Deadline) -> None:
         for name in sorted(names):
@@ -248,7 +269,7 @@ class AccountRecords:
 
     def _missing(self, start_ms: int, deadline: Deadline) -> list[Fill]:
         """Fills that orders tell of by their sums and that were never seen themselves."""
-        lacking = [order for order in self._desk.orders.history(None, _RECENT) if _lacks_fills(order, start_ms)]
+        lacking = [order for order in self._recent(start_ms) if _lacks_fills(order, start_ms)]
         fills: list[Fill] = []
         for order in lacking:
             try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("exconnect.orders")
 
 _KEPT_MS = 7 * 86_400_000
+_CLOCKS_MS = 3_600_000  # by which this machine's clock may be behind the exchange's
 _Row = tuple[int, str, int, str, str]  # number, process, since, symbols, name
 
 
@@ -40,6 +41,7 @@ class HandoutLog:
         self._journal = journal
         self._name = name
         self._number: int | None = None
+        self._symbols: set[str] = set()  # as they are written down
         self._pid = 0
 
     def begin(self, since_ms: int, symbols: Iterable[str]) -> Inherited | None:
@@ -53,9 +55,10 @@ class HandoutLog:
             inherited = self._estate(db, [row for row in rows if not process.is_alive(row[1])], since_ms - _KEPT_MS)
             # What it inherits it leaves behind, should it die before that was handed out.
             since_ms = since_ms if inherited is None else min(since_ms, inherited.since_ms)
+            self._symbols = {*symbols, *(() if inherited is None else inherited.symbols)}
             number = db.execute(
                 "INSERT INTO listener (name, process, since_ms, symbols) VALUES (?, ?, ?, ?)",
-                (self._name, process.identity(), since_ms, _text(symbols if inherited is None else inherited.symbols)),
+                (self._name, process.identity(), since_ms, _text(self._symbols)),
             ).lastrowid
             if inherited is not None:
                 values = ((number, *identity, since_ms) for identity in inherited.handled)
@@ -63,8 +66,9 @@ class HandoutLog:
         self._number, self._pid = number, os.getpid()
         if inherited is None:
             return None
-        resting = {order.symbol for order in self._journal.orders(only_open=True)}
-        return msgspec.structs.replace(inherited, symbols=tuple(sorted(resting.union(inherited.symbols))))
+        # A fill that was on its way, and was not told when the process ended, is of one of these.
+        ours = {order.symbol for order in self._journal.recent(inherited.since_ms - _CLOCKS_MS)}
+        return msgspec.structs.replace(inherited, symbols=tuple(sorted(ours.union(inherited.symbols))))
 
     def _estate(self, db: sqlite3.Connection, dead: list[_Row], oldest_ms: int) -> Inherited | None:
         """What the dead ones of this name have left; what is older than a week is left by nobody."""
@@ -91,12 +95,20 @@ class HandoutLog:
         with suppress(JournalUnavailable), self._journal.transaction() as db:
             db.execute("INSERT OR IGNORE INTO handled VALUES (?, ?, ?, ?, ?)", row)
 
+    def covers(self, symbol: str) -> None:
+        """Fills of this symbol are going to be told too. Never raises."""
+        if symbol not in self._symbols:
+            self._symbols = {*self._symbols, symbol}
+            with suppress(JournalUnavailable), self._journal.transaction() as db:
+                db.execute("UPDATE listener SET symbols = ? WHERE number = ?", (_text(self._symbols), self._number))
+
     def advance(self, since_ms: int, symbols: Iterable[str]) -> None:
         """All that was filled before has been handled. Never raises."""
+        self._symbols = set(symbols)
         with suppress(JournalUnavailable), self._journal.transaction() as db:
             db.execute(
                 "UPDATE listener SET since_ms = MAX(since_ms, ?), symbols = ? WHERE number = ?",
-                (since_ms, _text(symbols), self._number),
+                (since_ms, _text(self._symbols), self._number),
             )
             db.execute("DELETE FROM handled WHERE listener = ? AND time_ms < ?", (self._number, since_ms))
 

@@ -60,6 +60,12 @@ class Holdings:
                     self._book(balance.asset, balance.total - known.total)
         return changed
 
+    def held(self, assets: Iterable[str] | None = None) -> list[Balance]:
+        """What is known of these assets, or of all that anything is known of: zeros too."""
+        with self._lock:
+            names = self._known if assets is None else assets
+            return [self._known[asset][0] for asset in names if asset in self._known]
+
     def balances(self) -> Balances:
         """Everything that is known to be held."""
         with self._lock:

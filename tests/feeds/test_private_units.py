@@ -21,6 +21,7 @@ from exconnect.model.account import Balance
 from exconnect.model.enums import OrderStatus, OrderType, Policy, Side, Source
 from exconnect.model.order import Fill, Order
 from exconnect.model.values import datetime_of
+from exconnect.protocol.session import Inherited
 from exconnect.runtime.actor import Everything, Parcel
 
 ORDER = Order(
@@ -165,14 +166,20 @@ def test_a_new_connection_owes_nothing_of_the_past():
 class Written:
     """What a stream writes down of its fills."""
 
-    def __init__(self, *, broken=False):
+    def __init__(self, *, broken=False, inherited=None):
         self.lines = []
         self._broken = broken
+        self._inherited = inherited
 
     def begin(self, since_ms, symbols):
         if self._broken:
             raise JournalUnavailable("no")
         self.lines.append(("begin", since_ms))
+
+        return self._inherited
+
+    def covers(self, symbol):
+        self.lines.append(("covers", symbol))
 
     def handled(self, fill):
         self.lines.append(("handled", fill.id))
@@ -224,6 +231,45 @@ def test_what_a_stream_answers_for_begins_before_the_oldest_that_is_open():
     advances = [line for line in written.lines if line[0] == "advance"]
     assert advances == [("advance", 20), ("advance", 30), ("advance", 100)]
     assert written.lines.count("end") == 1
+
+
+def test_what_was_told_before_it_is_written_down_is_counted_all_the_same():
+    written = Written()
+    made = Handouts(Environment(), lambda: written)
+    made.told(fill_at(10), 1)
+    made.is_wanted = True
+    assert made.is_due
+    made.begin(5, [BTC])
+    assert not made.is_due
+    made.handled(fill_at(10))
+    made.end()
+    assert written.lines == [("begin", 5), ("handled", "1"), "end"]
+
+
+def test_what_a_handler_that_was_taken_back_had_not_had_is_left_to_nobody():
+    written = Written()
+    made = handouts(written)
+    made.told(fill_at(10), 2)
+    made.handled(fill_at(10))
+    made.dropped(fill_at(10))
+    made.end()
+    assert written.lines == [("begin", 5), "end"]
+
+
+def test_a_symbol_is_written_down_before_its_first_fill_is_told():
+    written = Written()
+    made = handouts(written)
+    for symbol in (BTC, ETH, ETH):
+        made.expect(symbol)
+    assert written.lines == [("begin", 5), ("covers", BTC), ("covers", ETH)]
+
+
+def test_what_the_dead_have_left_is_there_until_it_was_handed_out():
+    estate = Inherited(since_ms=1, handled=frozenset(), symbols=())
+    made = handouts(Written(inherited=estate))
+    assert made.begin(5, [BTC]) is estate  # the connection that heard of it first is gone
+    made.settled()
+    assert made.begin(5, [BTC]) is None
 
 
 @pytest.mark.parametrize(

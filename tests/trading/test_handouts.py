@@ -118,3 +118,11 @@ def test_nobody_leaves_more_than_a_week(journal, dead):
     _, inherited = begun(journal, since_ms=T0 + 10 * DAY_MS)
     assert inherited.since_ms == T0 + 3 * DAY_MS
     assert left(journal) == [1, 0]
+
+
+def test_a_symbol_that_nobody_named_is_added(journal, dead):
+    first, _ = begun(journal)
+    first.covers("ETH/USDT")
+    dead()
+    _, inherited = begun(journal, since_ms=T0 + 5_000)
+    assert inherited.symbols == (BTC, "ETH/USDT")

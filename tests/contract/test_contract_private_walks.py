@@ -1,0 +1,127 @@
+"""Walks of the account over real sockets: nothing is missed because of what somebody else had asked for meanwhile."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from seen import Seen
+
+from exconnect.client import Client
+from exconnect.model.enums import OrderStatus
+from exconnect.trading import catchup
+
+pytestmark = pytest.mark.network
+
+BTC, ETH = "BTC/USDT", "ETH/USDT"
+
+
+@pytest.fixture
+def stream(client):
+    with client.stream() as stream:
+        yield stream
+
+
+def live(stream):
+    stream.start()
+    assert stream.wait_live(30), stream.status
+    return stream
+
+
+def resting(client, quantity="0.01", price="59999"):
+    order = client.orders.wait(client.place_order(BTC, "buy", quantity, price=price), until="accepted", timeout=30)
+    assert order.status is OrderStatus.NEW
+    return order
+
+
+def away(mock):
+    """Nobody listens until the fault is removed."""
+    return mock.faults.add("refuse", on="private", seconds=60.0)
+
+
+def held(mock, asset="BTC"):
+    return sum(mock.ledger.balances()[asset])
+
+
+def last(asset, total):
+    return lambda items: [b.total for b in items if b.asset == asset][-1:] == [total]
+
+
+def test_an_old_order_behind_many_newer_ones(mock, client, stream, monkeypatch):
+    monkeypatch.setattr(catchup, "_RECENT", 3)
+    orders, fills = Seen(), Seen()
+    old = resting(client)
+    for _ in range(4):
+        client.cancel_order(resting(client, price="59000"))
+    stream.on_order(orders)
+    stream.on_fill(fills)
+    live(stream)
+    refused = away(mock)
+    assert mock.execute(BTC, "sell", "0.01", price="59999") == Decimal("0.01")
+    refused.remove()
+    orders.until(lambda items: OrderStatus.FILLED in [o.status for o in items if o.order_id == old.order_id])
+    fills.count(1)
+
+
+def test_balances_after_a_walk_that_failed_half_way(mock, client, stream):
+    balances = Seen()
+    resting(client)
+    stream.on_balance(balances)
+    live(stream)
+    failing = mock.faults.add("status", on="fetch_open_orders", times=1, status=400, code=-1100)
+    refused = away(mock)
+    assert mock.execute(BTC, "sell", "0.01", price="59999") == Decimal("0.01")
+    refused.remove()
+    assert failing.wait(30)
+    balances.until(last("BTC", held(mock)))
+
+
+def test_balances_that_somebody_else_has_asked_for(mock, client, stream):
+    balances = Seen()
+    resting(client)
+    stream.on_balance(balances)
+    live(stream)
+    refused = away(mock)
+    assert mock.execute(BTC, "sell", "0.01", price="59999") == Decimal("0.01")
+    assert client.fetch_balances()["BTC"].total == held(mock)
+    refused.remove()
+    balances.until(last("BTC", held(mock)))
+
+
+def test_every_stream_of_an_account_hears_of_balances_that_changed_meanwhile(mock, client, stream):
+    resting(client)
+    with client.stream() as other:
+        first, second = Seen(), Seen()
+        stream.on_balance(first)
+        other.on_balance(second)
+        live(stream)
+        live(other)
+        refused = away(mock)
+        assert mock.execute(BTC, "sell", "0.01", price="59999") == Decimal("0.01")
+        refused.remove()
+        first.until(last("BTC", held(mock)))
+        second.until(last("BTC", held(mock)))
+
+
+def test_somebody_elses_fill_where_nobody_looked_is_found_though_the_balances_are_known(mock, client, stream):
+    fills = Seen()
+    stream.on_fill(fills)
+    live(stream)
+    refused = away(mock)
+    with Client(mock.exchange, environment=mock, account="other", journal=None) as other:
+        other.orders.wait(other.place_order(ETH, "buy", "1", type="market"), timeout=30)
+    client.fetch_balances()
+    refused.remove()
+    assert fills.count(1)[0].symbol == ETH
+
+
+def test_fills_of_one_moment_come_in_the_exchanges_order(mock, client, stream):
+    mock._core.world.engine._next_trade[BTC] = 8  # exchanges count on, and past a power of ten too
+    fills = Seen()
+    stream.on_fill(fills)
+    live(stream)
+    refused = away(mock)
+    order = client.orders.wait(client.place_order(BTC, "buy", "3.5", type="market"), timeout=30)
+    assert order.status is OrderStatus.FILLED
+    refused.remove()
+    assert [fill.id for fill in fills.count(4)] == ["8", "9", "10", "11"]
