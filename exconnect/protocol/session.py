@@ -23,6 +23,22 @@ if TYPE_CHECKING:
     from exconnect.protocol.call import Call
 
 
+_LIVELY = 10  # frames that tell how lively a connection is,
+_LIVELY_SECONDS = 0.5  # if they have come over so long
+_MISSED = 50  # so many in a row do not stay away by chance,
+_BROKE_OFF_SECONDS = 12.0  # and never is less than so long called silence
+
+
+def broke_off(frames: int, first: float, last: float, now: float) -> bool:
+    """Whether so many frames, the first and the last of them at these times, end in a silence that is no chance.
+
+    For the first seconds of a connection, before its canary has been heard.
+    """
+    if frames < _LIVELY or last - first < _LIVELY_SECONDS:
+        return False
+    return now - last > max(_BROKE_OFF_SECONDS, (last - first) / frames * _MISSED)
+
+
 class Topic(NamedTuple):
     """One subscription: `kind` is `"book"`, `"ticker"`, `"trade"` or `"candle"` (with its interval).
 

@@ -31,6 +31,7 @@ from exconnect.protocol.session import (
     Refused,
     Topic,
     Unknown,
+    broke_off,
 )
 from exconnect.protocol.signing import Signer
 
@@ -86,7 +87,8 @@ class MarketSession:
         self._asked: dict[str, _Asked] = {}
         self._again: deque[tuple[str, ...]] = deque()  # halves of refused chunks
         self._sent: deque[float] = deque(maxlen=_PACE)
-        self._heard = self._alive = now
+        self._heard = self._alive = self._first = now
+        self._frames = 0
         self._sings = False
 
     def route(self) -> str:
@@ -158,12 +160,15 @@ class MarketSession:
     def overdue(self, now: float) -> str | None:
         """Why this connection must be given up, or None.
 
-        Silence means something only where the canary has been heard: a server without one must not be left for it.
+        Silence means something only where the canary has been heard, or much else: a server without one must not be
+        left for it.
         """
         if any(now > asked.until for asked in self._asked.values()):
             return f"no answer to a subscription within {_ACK_SECONDS:g} s"
         if self._sings and now - self._heard > _SILENT_SECONDS:
             return f"no data for {_SILENT_SECONDS:g} s"
+        if broke_off(self._frames, self._first, self._heard, now):
+            return f"no data for {now - self._heard:.0f} s"
         if now - max(self._heard, self._alive) > _DEAD_SECONDS:
             return f"neither data nor ping for {_DEAD_SECONDS:g} s"
         return None
@@ -177,6 +182,7 @@ class MarketSession:
             MalformedMessage: it makes no sense; `symbol` is set where the frame still tells.
         """
         self._heard = now
+        self._frames += 1
         topic = self._book_of(text)
         if topic is None:
             return self._general(text, received_at)

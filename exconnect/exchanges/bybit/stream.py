@@ -30,6 +30,7 @@ from exconnect.protocol.session import (
     Refused,
     Topic,
     Unknown,
+    broke_off,
 )
 from exconnect.protocol.signing import Signer
 
@@ -157,7 +158,8 @@ class MarketSession:
         self._sung: int | None = None  # the canary's last id
         self._sung_at = self._steady_since = now
         self._sings = False
-        self._heard = now
+        self._heard = self._first = now
+        self._frames = 0
 
     def route(self) -> str:
         """Path to connect to."""
@@ -216,14 +218,16 @@ class MarketSession:
     def overdue(self, now: float) -> str | None:
         """Why this connection must be given up, or None.
 
-        Silence means something only where the canary has been heard to sing: a server on which it does not must not be
-        left for it.
+        Silence means something only where the canary has been heard to sing, or much else: a server on which it does
+        not must not be left for it.
         """
         late = self._asking.overdue(now, self._heard)
         if late is not None:
             return late
         if self._sings and now - self._heard > _SILENT_SECONDS:
             return f"no data for {_SILENT_SECONDS:g} s"
+        if broke_off(self._frames, self._first, self._heard, now):
+            return f"no data for {now - self._heard:.0f} s"
         if now - self._heard > _DEAD_SECONDS:
             return f"nothing was heard for {_DEAD_SECONDS:g} s"
         return None
@@ -238,6 +242,7 @@ class MarketSession:
         """
         if text.startswith(_BOOK) and (end := text.find('"', _TOPIC_START, _TOPIC_END)) > 0:
             self._heard = now
+            self._frames += 1
             return self._book(text[_TOPIC_START:end], text, received_at)
         message = wire.loads(text)
         if not isinstance(message, dict):
@@ -246,6 +251,7 @@ class MarketSession:
         if not isinstance(name, str):
             return self._answer(message)
         self._heard = now
+        self._frames += 1
         if name.startswith("orderbook."):
             return self._book(name, text, received_at)
         topic = self._topics.get(name)

@@ -620,3 +620,14 @@ def test_a_broken_frame_names_its_symbol_where_it_still_can(talk, text):
 )
 def test_events_without_their_fields(talk, message):
     assert [event for event in talk(MINUTE).hear(message) if not isinstance(event, Unknown)] == []
+
+
+def test_a_lively_connection_that_breaks_off_before_the_canary_is_heard(talk):
+    c = talk(TRADE)
+    c.ack()
+    for _ in range(20):
+        c.now += 0.1
+        c.hear(TRADED)
+    c.session.pinged(c.now + 13)  # which tells nothing of the data
+    assert c.session.overdue(c.now + 12) is None
+    assert c.session.overdue(c.now + 13) == "no data for 13 s"

@@ -506,3 +506,20 @@ def test_what_we_do_not_know(talk, message, name):
 @pytest.mark.parametrize("topic", ["publicTrade.XUSDT", "tickers.BTCUSDT", "kline.1.ETHUSDT", "orderbook.50.XUSDT"])
 def test_what_is_not_wanted_any_more(talk, topic):
     assert talk(TRADE).hear({"topic": topic, "type": "snapshot", "ts": 1, "data": []}) == []
+
+
+def test_a_lively_connection_that_breaks_off_before_the_canary_is_known(talk):
+    c = talk(TRADE).subscribed()
+    for _ in range(20):
+        c.now += 0.1
+        c.hear({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": []})
+    assert c.session.overdue(c.now + 12) is None
+    assert c.session.overdue(c.now + 13) == "no data for 13 s"
+
+
+def test_a_quiet_connection_that_breaks_off_may_be_quiet(talk):
+    c = talk(TRADE).subscribed()
+    for _ in range(20):
+        c.now += 1.0
+        c.hear({"topic": "publicTrade.BTCUSDT", "type": "snapshot", "ts": 1, "data": []})
+    assert c.session.overdue(c.now + 45) is None
