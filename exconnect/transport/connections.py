@@ -53,6 +53,27 @@ class _Deadlined(io.RawIOBase):
         super().close()
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer, without what a server says on the way to it.
+
+    http.client takes "early hints" for the answer itself. The real one would stay on the connection, for whoever sends
+    the next request on it.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == 101 or not 100 <= status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+    def _read_next_chunk_size(self) -> int:
+        size = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:  # http.client would read on without an end
+            raise http.client.HTTPException(f"a chunk of {size} bytes")
+        return cast("int", size)
+
+
 class Connection(urllib3.connection.HTTPConnection):
     """A connection that knows its deadline, its age, and that `connect` sends nothing of a request."""
 
@@ -104,12 +125,17 @@ class Connection(urllib3.connection.HTTPConnection):
 
         Raises:
             InvalidArgument: blanks, control characters or other letters than ASCII; nothing was sent.
+            NotSent: the deadline has passed.
             OSError: as the network does.
             HTTPException: what came back is no HTTP.
         """
         if not self._is_written(method, target, headers, len(body)):
             raise InvalidArgument("a path or header that cannot be sent: ASCII without blanks", {"argument": "path"})
-        cast("socket.socket", self.sock).settimeout(self.left())
+        try:
+            seconds = self.left()
+        except TimeoutError as error:  # up to here everything is in a buffer of ours
+            raise NotSent(str(error)) from None
+        cast("socket.socket", self.sock).settimeout(seconds)
         self.endheaders(body or None)
         return http.client.HTTPConnection.getresponse(self)
 
@@ -127,7 +153,7 @@ class Connection(urllib3.connection.HTTPConnection):
 
     def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
         """How http.client reads answers, of the proxy too: within the deadline."""
-        return http.client.HTTPResponse(cast("socket.socket", _Deadlined(sock, self.left)), **options)
+        return _Answer(cast("socket.socket", _Deadlined(sock, self.left)), **options)
 
 
 class DirectConnection(Connection):

@@ -2,7 +2,7 @@
 
 
 class NotSent(Exception):
-    """No connection, so not a byte of the request has left."""
+    """No connection, or no time left: not a byte of the request has left."""
 
 
 class Lost(Exception):

@@ -76,7 +76,7 @@ class Http:
         """Send a signed or encoded request and read the answer, whatever its status, within `timeout` seconds.
 
         Raises:
-            NotSent: no connection.
+            NotSent: no connection, or no time left.
             ClientClosed: after `close()`; nothing was sent.
             Lost: no usable answer; the request may have been executed.
             ConfigurationError: a proxy or CA file that cannot work, or `ssl` was patched too late.
@@ -168,6 +168,8 @@ def _read(answer: HTTPResponse, max_body: int, path: str) -> Response:
         Lost: a redirect; a body that is cut off, too large, or packed in a way that was not asked for.
     """
     headers = {name.lower(): value for name, value in answer.headers.items()}
+    if answer.status < 200:
+        raise Lost(f"HTTP {answer.status}, which is no answer")
     if 300 <= answer.status < 400:
         _log.critical("HTTP %d: the server redirects, which is never followed", answer.status)
         raise Lost(f"HTTP {answer.status}, a redirect, which is never followed")
@@ -204,6 +206,8 @@ def _unpacked(answer: HTTPResponse, max_body: int) -> bytes:
         # Never more than the cap in memory, however much there is inside.
         unpacked = unpacker.decompress(part, max_body + 1 - size)
         size += len(unpacked)
+        if packed > max_body:
+            raise Lost(f"the packed body has more than {max_body} bytes")
         if size > max_body or (size > _SMALL and size > packed * _MAX_RATIO):
             raise Lost(f"the body unpacks to more than {min(size, max_body)} bytes")
         parts.append(unpacked)

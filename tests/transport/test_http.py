@@ -129,7 +129,7 @@ def test_what_was_written_and_never_sent_does_not_precede_the_next_request(serve
 
     with monkeypatch.context() as patched:
         patched.setattr(connections.Connection, "_is_written", slow)
-        with pytest.raises(Lost, match="deadline"):
+        with pytest.raises(NotSent, match="deadline"):
             send(ours, SIGNED)
     send(ours, Request("GET", "/next"))
     assert [request.split(" ")[1] for request in server.requests] == ["/x", "/next"]
@@ -264,6 +264,16 @@ def test_a_deadline_that_has_passed_sends_nothing(serve, http):
     assert server.requests == []
 
 
+def test_a_deadline_that_has_passed_sends_nothing_on_a_kept_connection_either(serve, http):
+    server = serve(reply(OK))
+    one = http(server.url)
+    send(one)
+    with pytest.raises(NotSent, match="deadline"):
+        send(one, SIGNED, timeout=0.0)
+    assert send(one).status == 200
+    assert [request.split()[0] for request in server.requests] == ["GET", "GET"]
+
+
 def test_after_close_nothing_is_sent(serve, http):
     server = serve(reply(OK))
     one, unused = http(server.url), http(server.url)
@@ -306,6 +316,17 @@ def resetting(data):
     return answer
 
 
+def endless(head):
+    def answer(sock, _):
+        sock.sendall(head)
+        while True:  # until whoever reads has had enough
+            sock.sendall(b"x" * 65_536)
+
+    return answer
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
 BOMB = gzip.compress(b"0" * 30_000_000, 9)
 
 LOST = {
@@ -322,6 +343,10 @@ LOST = {
     "cut gzip": (reply(body(gzip.compress(b"[1,2]")[:-9], b"Content-Encoding: gzip")), "packed body is cut off"),
     "no gzip": (reply(body(b"[1,2]", b"Content-Encoding: gzip")), "decompressing"),
     "foreign packing": (reply(body(b"[1,2]", b"Content-Encoding: br")), "'br'"),
+    "a chunk of less than nothing": (endless(CHUNKED + b"-5\r\n"), "chunk of -5 bytes"),
+    "a chunk without an end": (endless(CHUNKED + b"-1\r\n"), "chunk of -1 bytes"),
+    "endless behind what was packed": (endless(PACKED + gzip.compress(b"{}")), "packed body has more"),
+    "another protocol": (reply(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"), "HTTP 101"),
     "endless head": (reply(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000), "header line"),
 }
 
@@ -338,6 +363,22 @@ def test_no_usable_answer(serve, http, case):
     server.answer = reply(OK)
     assert send(one).status == 200
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("hint", [b"100 Continue", b"102 Processing", b"103 Early Hints\r\nLink: </a>"])
+def test_what_is_said_on_the_way_to_an_answer_is_not_the_answer(serve, http, hint):
+    go_on = threading.Event()
+
+    def answer(sock, request):
+        sock.sendall(b"HTTP/1.1 " + hint + b"\r\n\r\n")
+        assert go_on.wait(30)
+        sock.sendall(body(request.split()[1].encode()))
+        return True
+
+    one = http(serve(answer).url)
+    threading.Timer(0.05, go_on.set).start()
+    for path in ("/first", "/second"):
+        assert send(one, Request("GET", path)).body == path.encode()
 
 
 def test_packed_and_small_is_read(serve, http):
