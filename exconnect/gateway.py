@@ -52,6 +52,7 @@ _log = logging.getLogger("exconnect.rest")
 _budget_log = logging.getLogger("exconnect.budget")
 
 BURST = 5  # samples of the exchange's clock, when nothing is known
+_SPARE = 2  # of a burst, samples that may fail
 _SAMPLE_S = 3.0
 _READ_WINDOW_MS, _CANCEL_WINDOW_MS = 5_000, 10_000
 _LEAST_WINDOW_MS, _MOST_WINDOW_MS = 1_500, 5_000
@@ -166,7 +167,7 @@ class Gateway:
         self._round_trips: deque[float] = deque(maxlen=100)
         self._auth = CircuitBreaker(env)
         self._syncing = env.condition()
-        self._is_syncing = False
+        self._samplers: set[Lane] = set()  # lanes in which somebody asks for the time just now
 
     # ------------------------------------------------------------ for callers
 
@@ -208,7 +209,7 @@ class Gateway:
         Raises:
             TransportError: it cannot be asked.
         """
-        self._sync(self._env.now() + timeout, BURST)
+        self._sync(self._env.now() + timeout, Lane.QUERY, BURST)
 
     def parts(self) -> dict[str, PartState]:
         """How the breaker sees `"place"`, `"cancel"`, `"reads"`, `"market"` and `"auth"`, as far as they were used."""
@@ -224,7 +225,12 @@ class Gateway:
             self._admit(trip, part, probes)
             if is_signed:
                 self._own_signer()
-                self._freshen(trip)
+                try:
+                    self._freshen(trip)
+                except TransportError as error:  # what keeps the question for the time here keeps the call here
+                    unasked = Failure(FailureKind.LOCAL, error)
+                    self._record(part, unasked, is_signed=True)
+                    return unasked
             grant = self._acquire(trip)
             try:
                 request, attempt = self._prepared(trip)
@@ -259,7 +265,7 @@ class Gateway:
         """Find out by a question for the time whether the exchange is back: a real order is no probe."""
         cause = None
         try:
-            self._sample(trip.deadline)
+            self._sample(trip.deadline, trip.call.lane)
         except TransportError as error:
             cause = error.message
         except BaseException:
@@ -301,6 +307,7 @@ class Gateway:
         call, stamp, window, expires = trip.call, None, None, None
         if call.security is Security.SIGNED:
             stamp, window = self._stamp(trip), self._window(call)
+            self._check_clock(call, window)
             expires = stamp + window
             request = self._signed(call.request, stamp, window)
         else:
@@ -361,6 +368,9 @@ class Gateway:
         except Lost as error:
             self._settle(grant, None, succeeded=False)
             return Failure(FailureKind.LOST, TransportError(f"{call.operation} got no answer: {error}"))
+        except ExconnectError:  # of this machine's making: nothing was sent
+            self._limiter.cancel(grant)
+            raise
         except BaseException:
             self._settle(grant, None, succeeded=False)
             raise
@@ -385,10 +395,11 @@ class Gateway:
             result: _Done[T] | Failure = failure or _Done(call.decode(response))
         except _UNDECODABLE as error:
             result = _malformed(call, response, error)
-        self._settle(grant, usage, succeeded=failure is None)
+        finally:  # also when a Ctrl-C ends the reading of a long answer
+            self._settle(grant, usage, succeeded=failure is None)
         if isinstance(result, Failure):
             result.error.add(http_status=response.status)
-            if result.kind is FailureKind.LIMIT or usage.banned:
+            if result.kind is FailureKind.LIMIT or usage.banned or usage.retry_after is not None:
                 self._heed(call, result, usage)
         return result
 
@@ -483,55 +494,64 @@ class Gateway:
         """Know the exchange's clock well enough to sign. Orders and cancels do not wait for a better sample.
 
         Raises:
-            TransportError: it is not known and cannot be asked, or is too uncertain for an order.
+            TransportError: it is not known and cannot be asked.
         """
-        call, clock = trip.call, self._clock
+        lane, clock = trip.call.lane, self._clock
         if not clock.is_fresh(self._env.now(), MAX_AGE_S):
-            self._sync(trip.deadline, BURST, MAX_AGE_S)
-        elif call.lane > Lane.PLACE and not clock.is_fresh(self._env.now(), FRESH_S):
+            self._sync(trip.deadline, lane, BURST, MAX_AGE_S)
+        elif lane > Lane.PLACE and not clock.is_fresh(self._env.now(), FRESH_S):
             with suppress(TransportError, WouldExceedLimit):  # what is known will do
-                self._sync(trip.deadline, 1, FRESH_S)
-        error = clock.error_ms or 0.0
-        if call.lane is Lane.PLACE and error > self._window(call) / 2:
+                self._sync(trip.deadline, lane, 1, FRESH_S)
+
+    def _check_clock(self, call: Call[Any], window: int) -> None:
+        error = self._clock.error_ms or 0.0
+        if call.lane is Lane.PLACE and error > window / 2:
             raise TransportError(f"{call.operation} was not sent: the exchange's clock is only known to {error:.0f} ms")
 
-    def _sync(self, deadline: float, samples: int, within: float | None = None) -> None:
-        """Take samples, one thread at a time; whoever waited for another one's is content with those."""
+    def _sync(self, deadline: float, lane: Lane, samples: int, within: float | None = None) -> None:
+        """Take samples, one thread at a time; whoever waited for another one's is content with those.
+
+        A cancel waits for no read here either, which may be waiting for budget: each waits for those that go first.
+        """
+        lane = min(lane, Lane.QUERY)
+
+        def is_free() -> bool:
+            return all(other > lane for other in self._samplers)
+
         with self._syncing:
-            while self._is_syncing:
-                left = deadline - self._env.now()
-                if not self._env.wait_for(self._syncing, lambda: not self._is_syncing, max(left, 0.0)):
+            while not is_free():
+                if not self._env.wait_for(self._syncing, is_free, max(deadline - self._env.now(), 0.0)):
                     raise TransportError("not sent: the exchange's clock is still being synced")
                 if within is not None and self._clock.is_fresh(self._env.now(), within):
                     return
-            self._is_syncing = True
+            self._samplers.add(lane)
         try:
-            self._take(deadline, samples)
+            self._take(deadline, lane, samples)
         finally:
             with self._syncing:
-                self._is_syncing = False
+                self._samplers.discard(lane)
                 self._syncing.notify_all()
 
-    def _take(self, deadline: float, samples: int) -> None:
-        good, failure = 0, TransportError("not sent: no time left to sync the clock")
-        for _ in range(samples + 2 if samples > 1 else 1):
-            if good == samples or self._env.now() >= deadline:
-                break
+    def _take(self, deadline: float, lane: Lane, samples: int) -> None:
+        good, failures = 0, 0
+        failure = TransportError("not sent: no time left to sync the clock")
+        while good < samples and failures <= _SPARE * (samples > 1) and self._env.now() < deadline:
             try:
-                self._sample(deadline)
+                self._sample(deadline, lane)
                 good += 1
             except TransportError as error:
                 failure = error
+                failures += 1
         if not good:
             raise failure
 
-    def _sample(self, deadline: float) -> None:
-        """Ask for the time once, on the connections that orders take.
+    def _sample(self, deadline: float, lane: Lane) -> None:
+        """Ask for the time once, on the connections that orders take, and with the budget of what waits for it.
 
         Raises:
             TransportError: no usable answer.
         """
-        call = self._exchange.rest.time()
+        call = msgspec.structs.replace(self._exchange.rest.time(), lane=min(lane, Lane.QUERY))
         trip = _Trip(call, deadline)
         grant = self._acquire(trip)
         sent = self._env.now()

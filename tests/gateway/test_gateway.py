@@ -20,6 +20,7 @@ from exconnect.errors import (
 )
 from exconnect.protocol.call import Cost, Lane
 from exconnect.transport.failures import Lost, NotSent
+from tests.gateway.conftest import DIALECT
 
 DOWN = (503, "")
 
@@ -425,6 +426,53 @@ def test_a_clock_that_is_known_too_badly_sends_no_order(gateway, server, parts, 
     assert gateway.execute(cancel, 12.0)
 
 
+@pytest.mark.parametrize("kind", ["cancel", "query"])
+def test_a_clock_that_cannot_be_asked_at_first_is_asked_again(gateway, server, request, kind):
+    server.tell("/time", *["reset"] * 8)
+    assert gateway.execute(request.getfixturevalue(kind), 12.0)
+    assert len(server.seen(f"/{kind}")) == 1
+
+
+@pytest.fixture
+def no_budget(parts, monkeypatch):
+    """Nothing is left for reads, the question for the time among them."""
+    time = DIALECT.rest.time()
+    monkeypatch.setattr(DIALECT.rest, "time", lambda: replace(time, costs=(Cost("weight"),)))
+    wall_ms = parts.env.wall_ms()
+    grant = parts.limiter.reserve((Cost("weight", 90),), Lane.CANCEL, "main", parts.env.now(), wall_ms)
+    parts.limiter.settle(grant, None, succeeded=False, wall_ms=wall_ms)
+
+
+@pytest.mark.usefixtures("no_budget")
+def test_a_cancel_syncs_the_clock_where_reads_have_no_budget_left(gateway, cancel, query):
+    with pytest.raises(WouldExceedLimit):
+        gateway.execute(query, 12.0)
+    assert gateway.execute(cancel, 12.0)
+
+
+@pytest.mark.usefixtures("no_budget")
+def test_a_cancel_does_not_wait_for_a_read_that_waits_to_sync(gateway, server, env, parts, cancel, query):
+    waiting, go_on, wait_for = threading.Event(), threading.Event(), env.wait_for
+
+    def held(condition, ready, timeout):
+        while condition is parts.limiter.changed and not go_on.is_set():
+            waiting.set()
+            condition.wait(0.01)
+        return wait_for(condition, ready, timeout)
+
+    env.wait_for = held
+    reading = threading.Thread(target=gateway.execute, args=(query, 300.0))
+    reading.start()
+    try:
+        assert waiting.wait(30)
+        assert gateway.execute(cancel, 12.0)
+        assert server.seen("/query") == []
+    finally:
+        go_on.set()
+        reading.join()
+    assert len(server.seen("/query")) == 1
+
+
 def test_one_thread_syncs_for_all(make, server, query):
     go_on, waiting = threading.Event(), threading.Semaphore(0)
 
@@ -467,6 +515,16 @@ def test_an_interruption_in_the_middle_of_a_send(flaky, server, parts, place, er
     assert used(parts, "orders_10s") == 1  # it may have left
     assert all(window.in_flight == 0 for window in parts.limiter._windows.values())
     assert gateway.execute(place, 12.0)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SoftTimeLimit("time is up")])
+def test_an_interruption_while_an_answer_is_read(gateway, parts, market, error):
+    def interrupted(_):
+        raise error
+
+    with pytest.raises(type(error)):
+        gateway.execute(replace(market, decode=interrupted), 12.0)
+    assert all(window.in_flight == 0 for window in parts.limiter._windows.values())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SoftTimeLimit("time is up")])

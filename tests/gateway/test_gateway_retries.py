@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from exconnect.errors import (
     AuthenticationError,
     Banned,
+    ClientClosed,
     ClockSkew,
     DuplicateOrder,
     MalformedMessage,
@@ -126,6 +127,13 @@ def test_not_sent_takes_nothing_from_the_budget(flaky, parts, market):
     assert parts.limiter.uses("main", parts.env.wall_ms())["weight_60s"][0] == 0
 
 
+def test_what_this_machine_refuses_takes_nothing_from_the_budget(gateway, http, parts, market):
+    http.close()
+    with pytest.raises(ClientClosed):
+        gateway.execute(market, 60.0)
+    assert parts.limiter.uses("main", parts.env.wall_ms())["weight_60s"][0] == 0
+
+
 # ------------------------------------------------------------ a definite no
 
 
@@ -171,7 +179,7 @@ def test_a_timestamp_that_is_refused_twice_is_told(gateway, server, request, kin
 
 def test_a_clock_that_cannot_be_synced_again_after_a_lost_cancel_is_unknown(gateway, server, cancel):
     server.tell("/cancel", RESET, refuse(-1))
-    server.tell("/time", *[(200, {"time": server.env.wall_ms()})] * 5, *[DOWN] * 99)
+    server.tell("/time", *[(200, {"time": server.env.wall_ms()})] * 5, *[DOWN] * 9_999)
     with pytest.raises(OutcomeUnknown):
         gateway.execute(cancel, 12.0)
 
@@ -230,6 +238,14 @@ def test_too_many_orders_hold_back_orders_alone(gateway, server, place, cancel, 
     with pytest.raises(WouldExceedLimit):
         gateway.execute(place, 12.0)
     assert len(server.seen("/place")) == 1
+
+
+def test_a_refusal_that_comes_with_a_limit_holds_back_the_others(gateway, server, market, query):
+    server.tell("/query", (429, {"code": -5}, {"Retry-After": "30"}))
+    with pytest.raises(OrderNotFound):
+        gateway.execute(query, 12.0)
+    with pytest.raises(WouldExceedLimit):
+        gateway.execute(market, 12.0)
 
 
 def test_a_limit_of_what_a_call_is_not_counted_by_holds_back_everything(gateway, server, market, query):
