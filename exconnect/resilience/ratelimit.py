@@ -42,7 +42,7 @@ class _Window:
     def __init__(self, pool: Pool, share: float) -> None:
         self.name = pool.name
         self.length = pool.seconds * 1000
-        self.limit = int(pool.limit * share)
+        self.limit = _part(pool, share)
         self.index = -1
         self.used = 0
         self.in_flight = 0
@@ -113,6 +113,10 @@ class _RollingWindow(_Window):
             self.used = reported
 
 
+def _part(pool: Pool, share: float) -> int:
+    return max(int(pool.limit * share), 1)
+
+
 class _Item(NamedTuple):
     window: _Window
     amount: int
@@ -160,7 +164,7 @@ class RateLimiter:
                 self._pools[pool.name] = pool
                 for (name, _), window in self._windows.items():
                     if name == pool.name:
-                        window.limit = int(pool.limit * self._share)
+                        window.limit = _part(pool, self._share)
             self._plans.clear()
             self._notify()
 
@@ -240,15 +244,15 @@ class RateLimiter:
             return found
 
     def _lack(self, window: _Window, amount: int, share: float, penance: float, wall_ms: int) -> float:
-        ceiling = window.limit * share
+        ceiling = max(window.limit * share, 1.0)  # what may be done once in a window may be done
         if amount > ceiling:
             name, limit = window.name, window.limit
             text = f"costs {amount} of {name}, and calls of this sort may use {int(ceiling)} of {limit} at most"
             raise WouldExceedLimit(text, {"limit": name})
         if penance:
-            if amount > ceiling / 2:
+            ceiling = max(ceiling / 2, 1.0)
+            if amount > ceiling:
                 return penance
-            ceiling /= 2
         return 0.0 if window.used + amount <= ceiling else window.resets_in(wall_ms) + _EDGE_S
 
     def _banned(self, costs: tuple[Cost, ...], lane: Lane, account: str, now: float) -> float:

@@ -191,6 +191,19 @@ def test_a_share_of_every_limit():
         reserve(limiter, weigh(23))
 
 
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("is_rolling", [False, True])
+def test_what_may_be_done_once_may_be_done(lane, is_rolling):
+    limiter = RateLimiter(0.5)
+    limiter.learn((Pool("borrow", "account", 1, 1, is_rolling=is_rolling),))
+    borrow = (Cost("borrow", 1),)
+    for at in (0.0, 1.0):
+        limiter.ban(0.5, 50.0 + at)  # the second of them halves what may be used
+        grant = reserve(limiter, borrow, lane, at=at + 2.0)
+        assert isinstance(grant, Grant)
+        settle(limiter, grant, at=at + 2.0)
+
+
 def test_costs_of_unknown_kinds_cost_nothing(limiter):
     assert isinstance(reserve(limiter, (Cost("connections", 1_000),)), Grant)
 
