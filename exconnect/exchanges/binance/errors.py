@@ -60,7 +60,8 @@ _DENIED: Meaning = (PermissionDenied, FailureKind.BUSINESS)  # the symbol or acc
 _OPEN: Meaning = (Unavailable, FailureKind.SERVER)
 
 _CODES: dict[int, Meaning] = {
-    **dict.fromkeys((-1000, -1001, -1006, -1007, -1008, -1016), _OPEN),
+    # the last one: half of a cancel-replace was done, and which half only its data tell
+    **dict.fromkeys((-1000, -1001, -1006, -1007, -1008, -1016, -2021), _OPEN),
     **dict.fromkeys((-1003, -1015, -1034), (RateLimited, FailureKind.LIMIT)),
     **dict.fromkeys((-1022, -1209, -2014), (AuthenticationError, FailureKind.AUTH)),
     **dict.fromkeys((-1002, -2015), (PermissionDenied, FailureKind.AUTH)),
@@ -68,7 +69,7 @@ _CODES: dict[int, Meaning] = {
     -1121: (UnknownSymbol, FailureKind.BUSINESS),
     # refused before or by the matching engine, for reasons that only orders have
     **dict.fromkeys((-1010, -1013, -1014, -1111, -1112, *range(-1119, -1113), -1134, -1145), _ORDER),
-    **dict.fromkeys((-1158, -1160, -1165, -1166, -1168, -1210, -1211, -2010, -2021, -2022), _ORDER),
+    **dict.fromkeys((-1158, -1160, -1165, -1166, -1168, -1210, -1211, -2010, -2022), _ORDER),
     **dict.fromkeys((*range(-1199, -1195), *range(-1225, -1221)), _ORDER),
     **dict.fromkeys((-2011, -2013, -2026, -2039), _NOT_FOUND),
     -2038: _AMEND,
@@ -241,7 +242,9 @@ def _half(response: Any) -> wire.Error | None:
 
 def _kept(response: Response, cancel: wire.Error, results: dict[str, str]) -> Failure:
     """The cancel was refused and nothing new was placed: the order is as it was, or not there."""
-    kind_of_error, _ = _meaning(cancel)
+    kind_of_error, kind = _meaning(cancel)
+    if _is_open(cancel, kind):
+        return _undecided(response, cancel, results)
     chosen = OrderNotFound if issubclass(kind_of_error, OrderNotFound) else AmendRefused
     return Failure(FailureKind.BUSINESS, _made(chosen, cancel.msg, response, code=cancel.code, **results))
 
@@ -249,10 +252,21 @@ def _kept(response: Response, cancel: wire.Error, results: dict[str, str]) -> Fa
 def _gone(response: Response, refused: wire.Error, results: dict[str, str]) -> Failure:
     """The old order is canceled and the new one was refused."""
     kind_of_error, kind = _meaning(refused)
-    if kind is FailureKind.SERVER or not issubclass(kind_of_error, OrderRejected):
+    if results["new_order_result"] == "FAILURE" and _is_open(refused, kind):
+        return _undecided(response, refused, results)
+    if not issubclass(kind_of_error, OrderRejected):
         kind_of_error = OrderRejected
     text = f"{refused.msg} (the old order is canceled and gone; the order that was to replace it was refused)"
     return Failure(FailureKind.BUSINESS, _made(kind_of_error, text, response, code=refused.code, **results))
+
+
+def _is_open(half: wire.Error, kind: FailureKind) -> bool:
+    return kind is FailureKind.SERVER or half.code not in _CODES
+
+
+def _undecided(response: Response, half: wire.Error, results: dict[str, str]) -> Failure:
+    """One half ended in an error that does not say whether it was done."""
+    return Failure(FailureKind.SERVER, _made(Unavailable, half.msg, response, code=half.code, **results))
 
 
 def _limit_class(status: int, text: str) -> type[ExconnectError]:

@@ -41,12 +41,13 @@ CODES = [
     (-2013, "Order does not exist.", e.OrderNotFound, K.BUSINESS),
     (-2014, "API-key format invalid.", e.AuthenticationError, K.AUTH),
     (-2015, "Invalid API-key, IP, or permissions for action.", e.PermissionDenied, K.AUTH),
+    (-2021, "Order cancel-replace partially failed.", e.Unavailable, K.SERVER),
     (-2026, "Order was archived.", e.OrderNotFound, K.BUSINESS),
     (-2038, "Order amend is rejected.", e.AmendRefused, K.BUSINESS),
     (-2039, "Client order id is not correct for this order id.", e.OrderNotFound, K.BUSINESS),
     *[(code, "Some rule of orders.", e.OrderRejected, K.BUSINESS) for code in (
         -1114, -1115, -1116, -1117, -1118, -1119, -1134, -1145, -1158, -1160, -1165, -1166, -1168, -1196, -1197,
-        -1198, -1199, -1210, -1211, -1222, -1223, -1224, -1225, -2010, -2021, -2022)],
+        -1198, -1199, -1210, -1211, -1222, -1223, -1224, -1225, -2010, -2022)],
     *[(code, "Some rule of requests.", e.ExchangeError, K.BUSINESS) for code in (
         -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1120, -1122, -1125, -1127, -1128, -1130, -1131, -1135,
         -1139, -1151, -1152, -1153, -1155, -1161, *range(-1191, -1168), -1194, -1220, -1221,
@@ -259,6 +260,8 @@ ORDER = {"symbol": "BTCUSDT", "orderId": 3, "clientOrderId": "x"}
 UNKNOWN = {"code": -2011, "msg": "Unknown order sent."}
 RESTRICTED = {"code": -2011, "msg": "Order was not canceled due to cancel restrictions."}
 FUNDS = {"code": -2010, "msg": "Account has insufficient balance for requested action."}
+TIMEOUT = {"code": -1007, "msg": "Timeout waiting for response from backend server."}
+NEW_TO_US = {"code": -9999, "msg": "Something new."}
 COUNT = {"code": -1015, "msg": "Too many new orders; current limit is 1 orders per 10 SECOND."}
 
 
@@ -288,6 +291,10 @@ COUNT = {"code": -1015, "msg": "Too many new orders; current limit is 1 orders p
         (429, -2021, halves("SUCCESS", "FAILURE", ORDER, COUNT), e.OrderRejected, K.BUSINESS, "old order is canceled"),
         (429, -2022, halves("FAILURE", "FAILURE", UNKNOWN, COUNT), e.OrderNotFound, K.BUSINESS, "Unknown order"),
         (409, -2021, halves("FAILURE", "SUCCESS", UNKNOWN, ORDER), e.ExchangeError, K.SERVER, "both may be open"),
+        (400, -2022, halves("FAILURE", "NOT_ATTEMPTED", TIMEOUT, None), e.Unavailable, K.SERVER, "Timeout"),
+        (409, -2021, halves("SUCCESS", "FAILURE", ORDER, TIMEOUT), e.Unavailable, K.SERVER, "Timeout"),
+        (409, -2021, halves("SUCCESS", "FAILURE", ORDER, NEW_TO_US), e.Unavailable, K.SERVER, "Something new"),
+        (409, -2021, halves("SUCCESS", "FAILURE", ORDER, None), e.Unavailable, K.SERVER, "cancel-replace failed"),
     ],
 )
 def test_the_outcomes_of_a_cancel_replace(reply, status, code, data, kind_of_error, kind, words):
