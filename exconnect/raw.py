@@ -41,6 +41,15 @@ class RawCalls:
     def __init__(self, send: Send) -> None:
         self._send = send
 
+    def _call(self, method: str, path: str, params: Mapping[str, Any] | None, *, cost: int, **how: Any) -> Any:
+        texts = _texts(params)
+        if "?" in _path(path) and (texts or how["signed"]):
+            # Two queries in one URL: the exchange would read other parameters than the ones that are signed.
+            raise InvalidArgument("path has a query: parameters go into params={…}", {"argument": "path"})
+        if not isinstance(cost, int) or isinstance(cost, bool) or cost < 0:
+            raise InvalidArgument("cost must be an int, 0 or more", {"argument": "cost"})
+        return self._send(method, path, texts, cost=cost, **how)
+
     def get(
         self,
         path: str,
@@ -51,7 +60,7 @@ class RawCalls:
         timeout: float | None = None,
     ) -> Any:
         """Read."""
-        return self._send("GET", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+        return self._call("GET", path, params, signed=signed, cost=cost, timeout=timeout)
 
     def post(
         self,
@@ -63,7 +72,7 @@ class RawCalls:
         timeout: float | None = None,
     ) -> Any:
         """Create or change something."""
-        return self._send("POST", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+        return self._call("POST", path, params, signed=signed, cost=cost, timeout=timeout)
 
     def put(
         self,
@@ -75,7 +84,7 @@ class RawCalls:
         timeout: float | None = None,
     ) -> Any:
         """Change something."""
-        return self._send("PUT", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+        return self._call("PUT", path, params, signed=signed, cost=cost, timeout=timeout)
 
     def delete(
         self,
@@ -87,7 +96,7 @@ class RawCalls:
         timeout: float | None = None,
     ) -> Any:
         """Remove something."""
-        return self._send("DELETE", _path(path), _texts(params), signed=signed, cost=cost, timeout=timeout)
+        return self._call("DELETE", path, params, signed=signed, cost=cost, timeout=timeout)
 
 
 def _path(path: str) -> str:
@@ -100,13 +109,21 @@ def _texts(params: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: _text(name, value) for name, value in (params or {}).items() if value is not None}
 
 
+def _sendable(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name} holds half a letter, which no request can", {"argument": name}) from None
+    return text
+
+
 def _text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         raise InvalidType(f'{name} must not be a float: write {name}="{value!r}"', {"argument": name})
     if isinstance(value, (str, int)):
-        return str(value)
+        return _sendable(name, str(value))
     try:
         return plain(value)
     except (TypeError, ValueError):
