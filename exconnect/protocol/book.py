@@ -132,7 +132,7 @@ class BookBuilder:
                 self._see(update)
                 return Change.BUFFERED
         if update.is_snapshot:
-            if self._came_before(update):
+            if (update.last_id < self._last.last_id or self.state is not _LIVE) and self._came_before(update):
                 return Change.IGNORED
             self._wholes.append((update.last_id, update.time_ms))
         verdict = self._sequencer.judge(update)
@@ -152,16 +152,16 @@ class BookBuilder:
         return self._crossed() if self._bids.meets(self._asks) else _APPLIED
 
     def _came_before(self, update: BookUpdate) -> bool:
-        """Whether a whole book of the stream came twice, or comes too late for what was seen to follow it.
+        """Whether a whole book of the stream, behind a valid one, came twice, or comes too late for what was seen.
 
         A smaller id and an earlier time alone do not say so of a valid book: an exchange that counts anew need not have
         the clock that it had before. So those that came are remembered; where they are too many, the time must do.
         """
         is_live = self.state is _LIVE
-        is_behind = update.last_id < (self._sequencer.last_id if is_live else self._seen)
         since = self._last.time_ms if is_live else self._broken_ms
-        if not is_behind if is_live else since is None:
+        if since is None and not is_live:
             return False
+        is_behind = is_live or update.last_id < self._seen
         is_old, wholes = is_later(since, update.time_ms), self._wholes
         if (update.last_id, update.time_ms) in wholes:
             return is_old or is_behind
