@@ -190,3 +190,4 @@ class Exchange(Struct, frozen=True):
     private: Callable[[Market, Signer], Session] | None = None  # the account's own events; None: it has none
     batch: Batch | None = None  # with `PLACE_BATCH`
     absence: Absence | None = None  # None: no order is ever called not accepted
+    key_kinds: tuple[str, ...] = ("hmac", "rsa", "ed25519")  # of keys that it takes

@@ -219,7 +219,11 @@ class Venue:
         Raises:
             ConfigurationError: there are no credentials, or they cannot be read.
         """
-        return signer(self.need_credentials())
+        found, exchange = signer(self.need_credentials()), self.plan.exchange
+        if found.kind not in exchange.key_kinds:
+            text = f"{exchange.name} takes no {found.kind} keys, only {' and '.join(exchange.key_kinds)}"
+            raise ConfigurationError(text, {"exchange": exchange.name})
+        return found
 
     # ------------------------------------------------------------ the road out
 

@@ -27,4 +27,5 @@ EXCHANGE = Exchange(
     private=UserSession,
     batch=rest,
     absence=errors.ABSENCE,
+    key_kinds=("hmac", "rsa"),
 )

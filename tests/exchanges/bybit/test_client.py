@@ -13,6 +13,8 @@ from exconnect import (
     Banned,
     CancelOrder,
     Client,
+    ConfigurationError,
+    Credentials,
     InsufficientFunds,
     InvalidOrder,
     NotSupported,
@@ -483,3 +485,13 @@ def test_a_lost_connection_comes_back(client, mock):
         status.wait(lambda change: change.status == "down")
         assert stream.wait_live(30)
         assert stream.metrics()["reconnects"] == 1
+
+
+def test_a_kind_of_key_that_bybit_does_not_take_is_named_before_anything_is_asked(mock):
+    credentials = Credentials("K" * 10, signer=lambda payload: payload, kind="ed25519")
+    with (
+        Client("bybit", environment=mock.url, credentials=credentials, journal=None) as client,
+        pytest.raises(ConfigurationError, match=r"^bybit takes no ed25519 keys, only hmac and rsa$"),
+    ):
+        client.fetch_balances()
+    assert mock.ledger.requests == []
