@@ -91,6 +91,7 @@ class PrivateFeed(Connection):
         self._session: Session | None = None
         self._generation = 0
         self._is_clock_known = self._was_garbled = False
+        self._is_synced = False  # whether the exchange has told its time; one may be let in without
         self._is_walking = self._is_underway = False
         self._walk_at = self._audit_at = 0.0
         self._looks: deque[float] = deque()
@@ -200,6 +201,7 @@ class PrivateFeed(Connection):
         """On the venue's errand thread."""
         try:
             self._venue.sync_clock(_WALK_S)
+            self._is_synced = True
         except ExconnectError as error:
             log.warning("%s: the clock could not be synced: %s", self._label, error)
         self._is_clock_known = True
@@ -321,6 +323,9 @@ class PrivateFeed(Connection):
         if self.is_stopping or generation != self._generation:
             return
         try:
+            if not self._is_synced:  # by a clock that is wrong, all that comes would have happened before the start
+                self._venue.sync_clock(_WALK_S)
+                self._is_synced = True
             start_ms, symbols = self._begin_walk()
             heard = None if self._walked_ms is None else self._delivered.has_balance
             standing = self._records.catch_up(start_ms, symbols, unknown, _WALK_S, heard)

@@ -38,8 +38,9 @@ def mark_candle(candle: Candle) -> Mark:
 
 
 def mark_item(item: Trade | Fill) -> Mark:
-    """By its time, then by its id."""
-    return _ms(item.time), item.id
+    """By its time, then by its id; both sides of a trade with oneself may carry the same one."""
+    order_id = getattr(item, "order_id", None)
+    return _ms(item.time), item.id if order_id is None else f"{item.id} {order_id}"
 
 
 def mark_order(order: Order) -> Mark:
@@ -67,9 +68,10 @@ class Page(Struct, Generic[T], frozen=True):
 Ask = Callable[[Where], Page[T]]
 
 
-def rank(mark: Mark) -> tuple[int, int, str]:
+def rank(mark: Mark) -> tuple[int, int, str, str]:
     """What to sort by."""
-    return mark[0], len(mark[1]), mark[1]  # ids that count, count beyond nine
+    name, _, rest = mark[1].partition(" ")
+    return mark[0], len(name), name, rest  # ids that count, count beyond nine
 
 
 def whole(ask: Ask[T], where: Where, mark: Callable[[T], Mark]) -> Page[T]:

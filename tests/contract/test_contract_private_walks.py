@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 
 import pytest
 from seen import Seen
 
 from exconnect.client import Client
+from exconnect.feeds import private
 from exconnect.model.enums import OrderStatus
 from exconnect.trading import catchup
 
@@ -125,3 +127,40 @@ def test_fills_of_one_moment_come_in_the_exchanges_order(mock, client, stream):
     assert order.status is OrderStatus.FILLED
     refused.remove()
     assert [fill.id for fill in fills.count(4)] == ["8", "9", "10", "11"]
+
+
+def test_a_machine_whose_clock_is_ahead_and_nobody_tells_the_time(mock, client, stream, monkeypatch):
+    monkeypatch.setattr(private, "_WALK_S", 1.0)
+    mock.clock_offset = -3600.0
+    texts, fills = Seen(), Seen()
+    listener = logging.Handler()
+    monkeypatch.setattr(listener, "emit", lambda record: texts(record.getMessage()))
+    log = logging.getLogger("exconnect.stream")
+    log.addHandler(listener)
+    try:
+        mute = mock.faults.add("reset", on="fetch_time", times=None)
+        stream.on_fill(fills)
+        stream.start()
+        texts.first(lambda text: "could not be read" in text or "do not agree" in text)
+    finally:
+        log.removeHandler(listener)
+    monkeypatch.undo()
+    mute.remove()
+    live(stream)
+    resting(client)
+    refused = away(mock)
+    assert mock.execute(BTC, "sell", "0.01", price="59999") == Decimal("0.01")
+    refused.remove()
+    fills.count(1)
+
+
+def test_both_sides_of_a_trade_with_oneself(mock, client, monkeypatch):
+    monkeypatch.setitem(client._open().exchange.rest.PAGE, "fills", 2)
+    for _ in range(3):
+        resting(client)
+        client.orders.wait(
+            client.place_order(BTC, "sell", "0.01", price="59999", self_trade_prevention="none"), timeout=30
+        )
+    truth = {(str(fill.id), str(fill.order_id)) for fill in mock.ledger.fills()}
+    assert len(truth) == 6
+    assert {(fill.id, fill.order_id) for fill in client.iter_fills(BTC, start="2024-01-01")} == truth

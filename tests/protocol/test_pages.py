@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exconnect.errors import InvalidArgument, MalformedMessage, TransportError
 from exconnect.model.enums import OrderStatus, OrderType, Side
 from exconnect.model.market import Candle, Trade
-from exconnect.model.order import Order
+from exconnect.model.order import Fill, Order
 from exconnect.protocol.pages import (
     Page,
     Pages,
@@ -243,3 +243,30 @@ def test_what_is_no_cursor_of_this_method(cursor):
     with pytest.raises(InvalidArgument, match="cursor does not come from iter_numbers") as refused:
         resume("iter_numbers", cursor)
     assert refused.value.argument == "cursor"
+
+
+def test_both_sides_of_a_trade_with_oneself_are_items_of_their_own():
+    def fill(number, order_id):
+        return Fill(
+            exchange="toy",
+            id=str(number),
+            order_id=order_id,
+            symbol="N",
+            side=Side.BUY,
+            price=Decimal(1),
+            quantity=Decimal(1),
+            time=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+
+    sides = [fill(number, order_id) for number in (9, 10) for order_id in ("21", "3")]
+
+    def ask(where):
+        part = where.get("part", 0)
+        return Page(sides[part : part + 2], None, {"part": part + 2} if part == 0 else None)
+
+    found = [(item.id, item.order_id) for item in whole(ask, {}, mark_item).items]
+    assert found == [("9", "21"), ("9", "3"), ("10", "21"), ("10", "3")]
+    pages = Pages("iter_fills", begin({}, None), lambda state, where: ask(where), mark_item)
+    taken = next(pages)
+    again = Pages("iter_fills", resume("iter_fills", pages.cursor), lambda state, where: ask(where), mark_item)
+    assert [taken, *again] == list(whole(ask, {}, mark_item).items)

@@ -253,7 +253,10 @@ def _page(
     """A page of what has numbers for ids: the next one begins behind the last of them. One not full is the last."""
     kept = [item for item in items if end is None or mark(item)[0] < end]
     is_last = is_newest or len(kept) < limit
-    return Page(kept, None if is_last else {"from_id": str(int(mark(kept[-1])[1]) + 1), "end": end})
+    if is_last:
+        return Page(kept)
+    name, _, _ = mark(kept[-1])[1].partition(" ")
+    return Page(kept, {"from_id": str(int(name) + 1), "end": end})
 
 
 def fetch_candles(instrument: Instrument, interval: str, where: Where, *, limit: int, at: int) -> Call[Page[Candle]]:
