@@ -120,13 +120,25 @@ class Desk(Struct, frozen=True):
                 known = None if recorded is None else self.orders.recall(recorded)
         return known
 
+    def id_of(self, order: OrderRef) -> str:
+        """The client order id that is meant.
+
+        Raises:
+            InvalidArgument: an order of another exchange, whose id may be that of a different order here.
+        """
+        client_order_id = client_id_of(order)
+        if isinstance(order, Order) and order.exchange != self.exchange:
+            message = f"order {client_order_id} is of {order.exchange}, this client of {self.exchange}"
+            raise InvalidArgument(message, {"argument": "order", "client_order_id": client_order_id})
+        return client_order_id
+
     def place_of(self, order: OrderRef, symbol: str | None) -> tuple[str, str, Order | None]:
         """Client order id and symbol that are meant, and what is known here.
 
         Raises:
-            InvalidArgument: the order is not known here and no symbol was given.
+            InvalidArgument: the order is not known here and no symbol was given, or it is of another exchange.
         """
-        client_order_id = client_id_of(order)
+        client_order_id = self.id_of(order)
         known = self.known(client_order_id) or (order if isinstance(order, Order) else None)
         if symbol is None and known is None:
             message = f"order {client_order_id} is not known here: give its symbol too"

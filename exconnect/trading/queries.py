@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import InvalidArgument, JournalUnavailable, OutcomeUnknown
 from exconnect.model.enums import OrderStatus
-from exconnect.model.order import Fill, Order, OrderRef, client_id_of
+from exconnect.model.order import Fill, Order, OrderRef
 from exconnect.model.values import seconds_of
 from exconnect.protocol.pages import Page, Where
 from exconnect.trading.reconcile import find_out, look
@@ -41,7 +41,8 @@ class OrderView:
 
         Here: in this process. `wait`, `resolve` and the calls to the exchange know those of the journal too.
         """
-        return self._desk().orders.get(client_id_of(order))
+        desk = self._desk()
+        return desk.orders.get(desk.id_of(order))
 
     def open(self, symbol: str | None = None) -> list[Order]:
         """All that are open (`is_open`), oldest first."""
@@ -119,7 +120,7 @@ class OrderView:
 
     @staticmethod
     def _known(desk: Desk, order: OrderRef, timeout: float) -> tuple[Order, Instrument]:
-        client_order_id = client_id_of(order)
+        client_order_id = desk.id_of(order)
         known = desk.known(client_order_id) or (order if isinstance(order, Order) else None)
         if known is None:
             text = f"order {client_order_id} is not known here: client.fetch_order() asks the exchange for it"

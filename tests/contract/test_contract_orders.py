@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from exconnect import (
     ExconnectError,
     InsufficientFunds,
     IntentConflict,
+    InvalidArgument,
     InvalidOrder,
     NotSupported,
     Order,
@@ -565,3 +567,19 @@ def test_an_order_that_risk_refuses_has_its_id_already(mock):
         client.place_order(BTC, "buy", "0.01", price="59000")
     assert caught.value.client_order_id
     assert caught.value.operation == "place_order"
+
+
+def test_an_order_of_another_exchange_is_refused_though_its_id_is_known(client, mock):
+    placed = client.place_order(BTC, "buy", "0.01", price="50000", client_order_id="both-have-it")
+    order = client.orders.wait(placed, until="accepted", timeout=30)
+    other = replace(order, exchange="elsewhere")
+    for call in (
+        lambda: client.cancel_order(other),
+        lambda: client.amend_order(other, price="50001"),
+        lambda: client.fetch_order(other),
+        lambda: client.orders.get(other),
+        lambda: client.orders.wait(other),
+    ):
+        with pytest.raises(InvalidArgument, match=f"is of elsewhere, this client of {order.exchange}"):
+            call()
+    assert mock.ledger.order("both-have-it").status == "new"
