@@ -15,6 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import requests.adapters
 import requests.exceptions
@@ -24,7 +25,7 @@ from urllib3.exceptions import ClosedPoolError, EmptyPoolError, HTTPError
 
 from exconnect.errors import ConfigurationError, InvalidArgument
 from exconnect.transport.failures import NotSent
-from exconnect.transport.route import dial
+from exconnect.transport.route import authorization, dial
 
 MAX_IDLE_S = 50.0  # servers close after 60 and more; a request that meets the close is lost
 _CHUNK = 65_536
@@ -208,6 +209,14 @@ class Pool(urllib3.HTTPConnectionPool):
         self._put_conn(connection)
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """requests knows Latin-1 only, and of another password it raises an error that holds it."""
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        told = authorization(proxy)
+        return {} if told is None else {"Proxy-Authorization": told}
+
+
 def pool(
     url: str, *, now: Callable[[], float], proxy: str | None, context: ssl.SSLContext, size: int, block: bool
 ) -> Pool:
@@ -216,10 +225,12 @@ def pool(
     Raises:
         ConfigurationError: the proxy needs an extra that is not installed, or makes no sense.
     """
-    adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=size, pool_block=block)
+    adapter = _Adapter(pool_connections=1, pool_maxsize=size, pool_block=block)
     is_socks = proxy is not None and proxy.lower().startswith("socks")
     manager: Any
     try:
+        if proxy is not None and not urlsplit(proxy).hostname:
+            raise ValueError("no host")  # noqa: TRY301 - urllib3 would go straight to the exchange
         if proxy is None:
             adapter.init_poolmanager(1, size, block=block, ssl_context=context)
             manager = adapter.poolmanager
@@ -229,6 +240,8 @@ def pool(
             manager = adapter.proxy_manager_for(proxy, ssl_context=context, proxy_ssl_context=context)
     except requests.exceptions.InvalidSchema:
         raise ConfigurationError('a SOCKS proxy needs the extra: pip install "exconnect[socks]"') from None
+    except ValueError:
+        raise ConfigurationError("the proxy must be 'http://host:port' or 'socks5h://host:port'") from None
     ours = Connection if is_socks else DirectConnection
     manager.pool_classes_by_scheme = {
         scheme: _with_ours(cls, ours, now) for scheme, cls in manager.pool_classes_by_scheme.items()

@@ -148,7 +148,8 @@ class Http:
             return self._proxy
         from requests.utils import get_environ_proxies, select_proxy
 
-        return select_proxy(self._url, get_environ_proxies(self._url))
+        found = select_proxy(self._url, get_environ_proxies(self._url))
+        return found if not found or "://" in found else f"http://{found}"
 
 
 def _refuse_late_patching() -> None:

@@ -122,13 +122,21 @@ def _tune(sock: socket.socket) -> None:
             sock.setsockopt(level, getattr(socket, name), value)
 
 
+def authorization(proxy: str) -> str | None:
+    """What an HTTP proxy is told of the user in its URL, whatever letters the password has; None: there is no user."""
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return None
+    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {base64.b64encode(secret.encode(errors='surrogateescape')).decode()}"
+
+
 def _through_http(sock: socket.socket, url: str, target: Target, left: Callable[[], float]) -> None:
     name = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
     lines = [f"CONNECT {name} HTTP/1.1", f"Host: {name}"]
-    parts = urlsplit(url)
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(secret.encode()).decode()}")
+    parts, told = urlsplit(url), authorization(url)
+    if told is not None:
+        lines.append(f"Proxy-Authorization: {told}")
     sock.settimeout(left())
     sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     reply = b""

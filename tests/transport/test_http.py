@@ -518,8 +518,23 @@ def test_through_a_proxy(http, tunnel, ca_file):
     assert "Host: exchange.example\r\n" in tunnel.target.requests[0]
 
 
-def test_the_proxy_of_the_environment(http, tunnel, ca_file, monkeypatch):
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{tunnel.port}")
+def test_a_proxy_password_may_have_any_letters(http, tunnel, ca_file):
+    proxy = f"http://me:p%E2%82%AC@127.0.0.1:{tunnel.port}"
+    assert send(http("https://exchange.example", ca_file=ca_file, proxy=proxy), SIGNED).status == 200
+    assert "Proxy-Authorization: Basic bWU6cOKCrA==" in tunnel.requests[0]
+
+
+@pytest.mark.parametrize("url", ["ftp://me:CANARYPW@127.0.0.1:1", "//me:CANARYPW@127.0.0.1:1", "http://", "[::1"])
+def test_a_proxy_of_the_environment_that_makes_no_sense(http, monkeypatch, url):
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    with pytest.raises(ConfigurationError, match="proxy must be") as caught:
+        send(http("https://exchange.example", proxy="env"))
+    assert "CANARYPW" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_the_proxy_of_the_environment(http, tunnel, ca_file, monkeypatch, scheme):
+    monkeypatch.setenv("HTTPS_PROXY", f"{scheme}127.0.0.1:{tunnel.port}")
     assert send(http("https://exchange.example", ca_file=ca_file, proxy="env")).status == 200
     assert len(tunnel.requests) == 1
     monkeypatch.setenv("NO_PROXY", "exchange.invalid")
