@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeGuard, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -180,6 +180,15 @@ def begin(where: Where, left: int | None, **what: Any) -> State:
     return {**what, "where": where, "seen": None, "left": left}
 
 
+def _is_state(state: Any) -> TypeGuard[State]:
+    """Whether it has the parts of one: the text of a cursor may have been anywhere."""
+    if not isinstance(state, dict) or not {"where", "seen", "left"} <= state.keys():
+        return False
+    where, seen, left = state["where"], state["seen"], state["left"]
+    is_mark = isinstance(seen, list) and list(map(type, seen)) == [int, str]
+    return isinstance(where, dict) and (seen is None or is_mark) and (left is None or type(left) is int)
+
+
 def resume(name: str, cursor: str, **what: Any) -> State:
     """The state in a cursor.
 
@@ -190,7 +199,7 @@ def resume(name: str, cursor: str, **what: Any) -> State:
         found, state = msgspec.json.decode(cursor)
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         found, state = None, None
-    if found != name or not isinstance(state, dict) or not {"where", "seen", "left"} <= state.keys():
+    if found != name or not _is_state(state):
         raise InvalidArgument(f"cursor does not come from {name}", {"argument": "cursor"})
     for argument, value in what.items():
         if state.get(argument) != value:

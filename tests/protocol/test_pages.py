@@ -237,6 +237,12 @@ class TestMarks:
             b"\xff",
             ["iter_numbers", {}],
         ),
+        *(
+            '["iter_numbers",{"where":[1],"seen":null,"left":null}]',
+            '["iter_numbers",{"where":{},"seen":5,"left":null}]',
+            '["iter_numbers",{"where":{},"seen":["a","b"],"left":null}]',
+            '["iter_numbers",{"where":{},"seen":null,"left":"x"}]',
+        ),
     ],
 )
 def test_what_is_no_cursor_of_this_method(cursor):
