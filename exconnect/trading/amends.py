@@ -166,7 +166,9 @@ class Amends:
         if placed is None:
             return self._outcomes.told(find_out(self._desk, new, instrument, deadline), instrument, "amend_order")
         self._desk.orders.apply(
-            replace(old, status=OrderStatus.CANCELED, source=Source.REST, updated_at=placed.updated_at)
+            replace(
+                old, status=OrderStatus.CANCELED, status_text=None, source=Source.REST, updated_at=placed.updated_at
+            )
         )
         return self._desk.orders.apply(replace(placed, client_order_id=new_id, replaces=old.client_order_id))
 

@@ -25,6 +25,14 @@ def test_the_new_order_is_found(client, mock, fault):
     assert [o.client_order_id for o in mock.ledger.orders() if o.status == "new"] == [amended.client_order_id]
 
 
+def test_the_old_order_loses_the_word_for_what_it_was(client):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    client.amend_order(order, price="58000")
+    old = client.orders.get(order)
+    assert (order.status_text, old.status, old.status_text) == ("NEW", OrderStatus.CANCELED, None)
+    assert client.fetch_order(order).status_text == client.orders.get(order).status_text == "CANCELED"
+
+
 def test_what_never_arrived_is_sent_again_once_the_old_order_is_there_to_be_replaced(client, mock):
     order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
     mock.faults.add("reset", on="amend_order", at="before_accept")
