@@ -50,7 +50,8 @@ class Echoes:
             time_ms = ms_of(told.updated_at, "updated_at")
             self._heard[key] = max(time_ms, self._heard.pop(key, 0))
             if len(self._heard) > _MOST:
-                self._heard.popitem(last=False)
+                _, forgotten_ms = self._heard.popitem(last=False)
+                self._from_ms = max(self._from_ms, forgotten_ms)  # of what is as old nobody knows any more
 
     def missing(self, now: float) -> Key | None:
         """An order of which a reply told more than the stream, for too long already."""

@@ -222,15 +222,18 @@ class AccountRecords:
         return {i.symbol for i in instruments.values() if {i.base, i.quote} <= changed}
 
     def _fills(self, symbol: str, start_ms: int, deadline: Deadline, order_id: str | None = None) -> list[Fill]:
-        """Page by page until there is no more; each is in the store when it is given."""
-        desk = self._desk
+        """Those of a symbol, or none if it is not listed, or not any more: that must not cost the others theirs."""
         try:
-            instrument = self._instrument(symbol, deadline)
+            return self._pages(self._instrument(symbol, deadline), start_ms, deadline, order_id)
         except UnknownSymbol:
             if symbol not in self._unlisted:
                 self._unlisted.add(symbol)
                 log.warning("no fills of %s: there is no such symbol", symbol)
             return []
+
+    def _pages(self, instrument: Instrument, start_ms: int, deadline: Deadline, order_id: str | None) -> list[Fill]:
+        """Page by page until there is no more; each is in the store when it is given."""
+        desk = self._desk
 
         def ask(where: Where) -> Page[Fill]:
             call = desk.rest.fetch_fills(

@@ -164,3 +164,14 @@ def test_both_sides_of_a_trade_with_oneself(mock, client, monkeypatch):
     truth = {(str(fill.id), str(fill.order_id)) for fill in mock.ledger.fills()}
     assert len(truth) == 6
     assert {(fill.id, fill.order_id) for fill in client.iter_fills(BTC, start="2024-01-01")} == truth
+
+
+def test_a_symbol_that_is_not_listed_any_more(mock, client, stream, caplog):
+    fills, gone = Seen(), {"binance": -1121, "bybit": 170121}[mock.exchange]
+    client.fetch_ticker(ETH)  # known from before
+    mock.faults.add("status", on="fetch_fills", times=None, status=400, code=gone, symbol=ETH)
+    stream.on_fill(fills, BTC, ETH)
+    live(stream)
+    order = client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=30)
+    assert fills.count(1)[0].client_order_id == order.client_order_id
+    assert caplog.text.count(f"no fills of {ETH}: there is no such symbol") == 1

@@ -12,6 +12,7 @@ from toy import BTC, ETH
 
 from exconnect.environment import Environment
 from exconnect.errors import JournalUnavailable, StreamError
+from exconnect.feeds import echoes as echoes_module
 from exconnect.feeds.delivered import Delivered
 from exconnect.feeds.echoes import Echoes
 from exconnect.feeds.handlers import Router
@@ -161,6 +162,17 @@ def test_a_new_connection_owes_nothing_of_the_past():
     assert echoes.missing(10.0) == (BTC, "1")
     echoes.restart(21_000)
     assert echoes.missing(10.0) is None
+
+
+def test_what_is_too_old_to_be_remembered_is_not_missed(monkeypatch):
+    monkeypatch.setattr(echoes_module, "_MOST", 2)
+    echoes = Echoes(Still())
+    for number in range(4):
+        echoes.heard((BTC, str(number)), reply(20_000 + number))
+    echoes.replied(reply(20_000, order_id="0"))  # somebody has read the history
+    assert echoes.missing(10.0) is None
+    echoes.replied(reply(30_000, order_id="9"))
+    assert echoes.missing(10.0) == (BTC, "9")
 
 
 class Written:
