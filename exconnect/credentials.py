@@ -264,8 +264,9 @@ def has_credentials(exchange: str, prefix: str = PREFIX) -> bool:
 
 
 def _from_env(name: str) -> Secret | None:
-    # A variable that is set to nothing is how compose files leave one out.
+    # A variable that is set to nothing is how compose files leave one out. A line's end is no part of a secret, of a
+    # file or of a variable that was made from one.
     if os.environ.get(name):
-        return Secret.of(os.environ[name])
+        return Secret.of(os.environ[name].strip("\r\n"))
     path = os.environ.get(f"{name}_FILE")
     return Secret(path=path, name=f"{name}_FILE") if path else None

@@ -180,6 +180,13 @@ class TestFromEnv:
         assert has_credentials("bybit", "MY_")
         assert not has_credentials("bybit")
 
+    def test_the_end_of_a_line_is_no_part_of_a_variable(self, monkeypatch):
+        monkeypatch.setenv("EXCONNECT_BINANCE_API_KEY", f"{KEY}\n")
+        monkeypatch.setenv("EXCONNECT_BINANCE_API_SECRET", f"{SECRET}\r\n")
+        credentials = Credentials.from_env("binance")
+        assert credentials.key == KEY
+        assert credentials.signing_key()[1].reveal() == SECRET.encode()
+
     def test_each_may_be_in_a_file_that_is_read_at_first_use(self, monkeypatch, tmp_path):
         for name in ("API_KEY", "API_SECRET"):
             monkeypatch.setenv(f"EXCONNECT_BINANCE_{name}_FILE", str(tmp_path / name))
