@@ -155,7 +155,8 @@ def test_a_machine_whose_clock_is_ahead_and_nobody_tells_the_time(mock, client, 
 
 
 def test_both_sides_of_a_trade_with_oneself(mock, client, monkeypatch):
-    monkeypatch.setitem(client._open().exchange.rest.PAGE, "fills", 2)
+    # Where pages begin at ids, one ends between two sides.
+    monkeypatch.setitem(client._open().exchange.rest.PAGE, "fills", {"binance": 3, "bybit": 2}[mock.exchange])
     for _ in range(3):
         resting(client)
         client.orders.wait(
@@ -163,7 +164,9 @@ def test_both_sides_of_a_trade_with_oneself(mock, client, monkeypatch):
         )
     truth = {(str(fill.id), str(fill.order_id)) for fill in mock.ledger.fills()}
     assert len(truth) == 6
-    assert {(fill.id, fill.order_id) for fill in client.iter_fills(BTC, start="2024-01-01")} == truth
+    fills = [(fill.id, fill.order_id) for fill in client.iter_fills(BTC, start="2024-01-01")]
+    assert len(fills) == 6
+    assert set(fills) == truth
 
 
 def test_a_symbol_that_is_not_listed_any_more(mock, client, stream, caplog):

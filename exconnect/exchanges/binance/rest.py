@@ -444,6 +444,18 @@ def fetch_orders(
     )
 
 
+def _behind(page: Page[Fill], where: Where) -> Page[Fill]:
+    """Without what the page before has had. The next begins at the last id once more: another side may carry it."""
+    kept = [
+        fill for fill in page.items if fill.id != where.get("from_id") or fill.order_id not in where.get("seen", ())
+    ]
+    if page.next is None or not kept:
+        return Page(kept, page.next)
+    last = kept[-1].id
+    seen = [fill.order_id for fill in page.items if fill.id == last]
+    return Page(kept, {**page.next, "from_id": last, "seen": seen})
+
+
 def fetch_fills(
     instrument: Instrument,
     where: Where,
@@ -471,7 +483,7 @@ def fetch_fills(
             *place,
             ("limit", limit),
         ),
-        lambda raw: _page(rows(raw), limit, end, mark_item, is_newest=is_newest),
+        lambda raw: _behind(_page(rows(raw), limit, end, mark_item, is_newest=is_newest), where),
         weight=20 if order_id is None else 5,
         symbol=symbol,
     )
