@@ -44,6 +44,11 @@ class Secret:
         return cls(value if isinstance(value, bytes) else b"")
 
     @property
+    def path(self) -> str:
+        """The file that it comes from, empty without one."""
+        return self._path
+
+    @property
     def is_empty(self) -> bool:
         """Known to hold nothing."""
         return self._value == b""
@@ -163,6 +168,12 @@ class Credentials:
         if self._reference is not None:
             return True
         return self._pem_file is not None and self._passphrase is None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of those that hold a part of it."""
+        parts = (self._key, self._secret, self._pem, self._passphrase)
+        return tuple(part.path for part in parts if part is not None and part.path)
 
     def signing_key(self) -> tuple[str, Any]:
         """Kind and what signs: a `Secret`, a parsed private key, or the user's callable. For the signer only."""

@@ -12,8 +12,8 @@ from exconnect.credentials import Credentials
 pytestmark = pytest.mark.network
 
 NAMES = [
-    "python", "packages", "extras", "patches", "state", "journal", "rest dns", "rest tcp", "stream dns", "stream tcp",
-    "proxies", "rest", "clock", "stream", "key", "limits",
+    "python", "packages", "extras", "patches", "state", "secrets", "journal", "rest dns", "rest tcp", "stream dns",
+    "stream tcp", "proxies", "rest", "clock", "stream", "key", "limits",
 ]  # fmt: skip
 
 
@@ -124,12 +124,30 @@ def test_keys_are_named_and_not_shown(doctor, mock, monkeypatch, tmp_path, kind)
         pytest.importorskip("cryptography", reason="the extra crypto is not installed")
         file = tmp_path / "key.pem"
         file.write_bytes(pem_of(credentials))
+        file.chmod(0o600)
         monkeypatch.setenv("EXCONNECT_BINANCE_PRIVATE_KEY_FILE", str(file))
     code, checks, everything = doctor()
     assert code == 0, everything
     assert checks["key"]["detail"].startswith(f"{kind} key …{credentials.key[-4:]}: reads, trades")
     assert credentials.key not in everything
     assert secret not in everything
+
+
+def test_a_file_with_a_secret_that_others_may_read(doctor, mock, monkeypatch, tmp_path):
+    variables = mock.env()
+    secret = tmp_path / "secret"
+    secret.write_text(variables["EXCONNECT_BINANCE_API_SECRET"])
+    secret.chmod(0o640)
+    monkeypatch.setenv("EXCONNECT_BINANCE_API_KEY", variables["EXCONNECT_BINANCE_API_KEY"])
+    monkeypatch.delenv("EXCONNECT_BINANCE_API_SECRET", raising=False)
+    monkeypatch.setenv("EXCONNECT_BINANCE_API_SECRET_FILE", str(secret))
+    code, checks, _ = doctor()
+    assert (code, wrong(checks)) == (1, ["secrets"])
+    assert checks["secrets"]["advice"] == f"chmod 600 {secret}"
+    secret.chmod(0o600)
+    code, checks, _ = doctor()
+    assert code == 0
+    assert checks["secrets"]["detail"].startswith("in files")
 
 
 def pem_of(credentials: Credentials) -> bytes:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from exconnect.cli.doctor.check import Check
@@ -27,6 +28,7 @@ def checks(venue: Venue) -> Iterator[Check]:
     yield _extras()
     yield _patched()
     yield _state_directory(venue)
+    yield _secrets(venue)
 
 
 def _python() -> Check:
@@ -121,6 +123,26 @@ def _state_directory(venue: Venue) -> Check:
         advice = "make it writable for this user, or set EXCONNECT_STATE_DIR to a directory that is"
         return Check("state", False, f"{path} cannot be written: {error.strerror}", advice)
     return Check("state", True, f"{path} can be written" if there == path else f"{path} can be made")
+
+
+def _secrets(venue: Venue) -> Check:
+    credentials = venue.plan.credentials
+    files = () if credentials is None else credentials.files
+    shared = sorted({path for path in files if _is_shared(path)})
+    if shared:
+        names = " ".join(shared)
+        return Check("secrets", False, f"others on this machine may read {names}", f"chmod 600 {names}")
+    return Check("secrets", True, "in files, of which none of yours is open to others" if files else "in no file")
+
+
+def _is_shared(path: str) -> bool:
+    """Whether a file of ours is open to others; how a container's are mounted is not for us to change."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return False  # whoever reads it will say so
+    is_ours = os.name == "posix" and found.st_uid == os.geteuid() and os.access(path, os.W_OK)
+    return is_ours and found.st_mode & 0o077 != 0
 
 
 def proxies(venue: Venue, *, is_reachable: bool) -> Check:
