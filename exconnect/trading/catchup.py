@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("exconnect.orders")
 
 _RECENT = 1_000  # orders that are looked at again
+_MANY = 20  # symbols: each costs a question, and of more only those are asked for whose asset has moved
+_UNSEEN_S = 120.0  # so long reads may not show the fill that a balance tells of already
 _CALL_S = 5.0  # for one question; whoever closes the client waits for no answer much longer
 
 
@@ -56,6 +58,7 @@ class AccountRecords:
         self._error_ms = error_ms
         self._recall = recall
         self._unlisted: set[str] = set()  # and said to be so, once
+        self._moved: dict[str, float] = {}  # assets whose balance has changed, and when
         self.handouts = handouts  # of a stream of that name; None: there is no journal
 
     # ------------------------------------------------------------ what was told
@@ -139,7 +142,8 @@ class AccountRecords:
 
         Args:
             start_ms: exchange time.
-            symbols: whose fills somebody waits for; those of the store's own orders are looked at too.
+            symbols: whose fills somebody waits for; those of the store's own orders are looked at too. Of many those
+                alone whose asset has moved lately, at first those whose asset is held.
             unknown: symbols in the exchange's words that were heard of and are not known.
             timeout: seconds.
             heard: whether a stream's handlers have heard of a balance: what the store knows they may have missed.
@@ -157,11 +161,13 @@ class AccountRecords:
         balances = self._holdings.held()
         if heard is not None:
             changed = [balance for balance in balances if not heard(balance)]
+        moved = set() if is_first else self._moved_lately(changed)
         self._look_at_open(deadline)
         recent = self._recent(start_ms)
-        wanted = {*symbols, *(order.symbol for order in recent if order.is_open or _since(order, start_ms))}
-        if not is_first:
-            wanted |= self._touched(changed, wanted, deadline)
+        wanted = {order.symbol for order in recent if order.is_open or _since(order, start_ms)}
+        held = {balance.asset for balance in balances if balance.total} if heard is None else set()
+        wanted |= self._worth_asking(set(symbols), moved | held, deadline)
+        wanted |= self._touched(moved, wanted, deadline)
         fills = [fill for symbol in sorted(wanted) for fill in self._fills(symbol, start_ms, deadline)]
         fills += self._missing(start_ms, deadline)
         orders = [order for order in self._recent(start_ms) if order.order_id is not None]
@@ -210,15 +216,33 @@ class AccountRecords:
     def _instrument(self, symbol: str, deadline: Deadline) -> Instrument:
         return self._desk.instrument(symbol, _brief(deadline))
 
-    def _touched(self, balances: Sequence[Balance], known: set[str], deadline: Deadline) -> set[str]:
+    def _moved_lately(self, changed: Iterable[Balance]) -> set[str]:
+        """Assets whose fills may be still to come."""
+        now = self._desk.env.now()
+        self._moved = {asset: at for asset, at in self._moved.items() if now - at < _UNSEEN_S}
+        self._moved |= {balance.asset: now for balance in changed}
+        return set(self._moved)
+
+    def _worth_asking(self, symbols: set[str], assets: set[str], deadline: Deadline) -> set[str]:
+        """All of these, if they are few: who trades moves what a symbol is of."""
+        if len(symbols) <= _MANY:
+            return symbols
+        instruments = self._desk.instruments
+        if not all(map(instruments.get, symbols)):
+            self._list_all(deadline)
+        return {symbol for symbol in symbols if (i := instruments.get(symbol)) is None or i.base in assets}
+
+    def _list_all(self, deadline: Deadline) -> None:
+        if not self._desk.instruments.is_whole:
+            self._listing((), max(deadline.left, 0.001))
+
+    def _touched(self, changed: set[str], known: set[str], deadline: Deadline) -> set[str]:
         """Symbols that nobody thought of and whose assets have changed: somebody traded there."""
-        changed = {balance.asset for balance in balances}
         instruments = self._desk.instruments
         explained = {asset for symbol in known if (i := instruments.get(symbol)) for asset in (i.base, i.quote)}
         if not changed - explained:
             return set()
-        if not instruments.is_whole:
-            self._listing((), max(deadline.left, 0.001))
+        self._list_all(deadline)
         return {i.symbol for i in instruments.values() if {i.base, i.quote} <= changed}
 
     def _fills(self, symbol: str, start_ms: int, deadline: Deadline, order_id: str | None = None) -> list[Fill]:

@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 from seen import Seen
 
+from exconnect import available
 from exconnect.client import Client
 from exconnect.feeds import private
+from exconnect.mock import MockExchange
 from exconnect.model.enums import OrderStatus
 from exconnect.trading import catchup
 
@@ -178,3 +180,27 @@ def test_a_symbol_that_is_not_listed_any_more(mock, client, stream, caplog):
     order = client.orders.wait(client.place_order(BTC, "buy", "0.01", type="market"), timeout=30)
     assert fills.count(1)[0].client_order_id == order.client_order_id
     assert caplog.text.count(f"no fills of {ETH}: there is no such symbol") == 1
+
+
+@pytest.mark.parametrize("exchange", available())
+def test_the_account_of_a_stream_with_very_many_symbols(exchange):
+    many = {f"A{number}/USDT": "100" for number in range(300)}
+    with (
+        MockExchange(exchange, seed=7, activity=0, symbols=many, balances={"USDT": "1000", "A5": "1"}) as mock,
+        Client(exchange, environment=mock) as client,
+        client.stream(*many) as stream,
+    ):
+        fills = Seen()
+        stream.on_fill(fills)
+        live(stream)
+        assert asked_for_fills(mock) <= catchup._MANY
+        refused = away(mock)
+        with Client(exchange, environment=mock, account="other", journal=None) as other:
+            other.orders.wait(other.place_order("A7/USDT", "buy", "0.5", type="market"), timeout=30)
+        refused.remove()
+        assert {fill.symbol for fill in fills.count(1)} == {"A7/USDT"}
+        assert asked_for_fills(mock) <= 3 * catchup._MANY
+
+
+def asked_for_fills(mock):
+    return sum(request.operation == "fetch_fills" for request in mock.ledger.requests)
