@@ -28,6 +28,7 @@ STORY_S = 60.0  # virtual seconds that users get, at most
 RESOLVED_WITHIN_S = 120.0  # after the last fault, and the margin of a proof of absence
 DISTRUSTED_S = 600.0  # so much longer after reads that lagged: then the client believes no absence for a while
 DISTRUSTED_MARGIN_S = 60.0
+SLOW_ROUND_S = 5.0  # something had to be waited for
 STRAGGLERS_S = 30.0  # after so long nothing of before is on its way any more
 OPERATIONS = {
     "place": 10,
@@ -215,9 +216,12 @@ class Stage:
                 other.client.close()
 
     def _ask_for_open(self, client):
-        for order in client.orders.open():
-            if order.status not in ("unknown", "pending_new"):
-                self.asked(lambda order=order: client.fetch_order(order, timeout=30))
+        begun = float("-inf")
+        while self.timeline.now - begun > SLOW_ROUND_S:  # what came late may have met one that was asked for before it
+            begun = self.timeline.now
+            for order in client.orders.open():
+                if order.status not in ("unknown", "pending_new"):
+                    self.asked(lambda order=order: client.fetch_order(order, timeout=30))
 
     @staticmethod
     def _is_waited_for(client):
