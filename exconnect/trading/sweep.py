@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from exconnect.errors import ExconnectError, OrderNotFound, OutcomeUnknown, RateLimited, WouldExceedLimit
-from exconnect.model.enums import OrderStatus
+from exconnect.model.enums import OrderStatus, Outcome
 from exconnect.trading.reconcile import look
 
 if TYPE_CHECKING:
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 
 _FLAT_S = 2.0  # between cancels of what may still arrive
 _LOOKS_APART_S = 0.25
+
+
+class _Swept(Struct):
+    """What has come of the cancels so far."""
+
+    gone: dict[str, Order]  # was open, or was canceled
+    has_sent: bool = False
 
 
 class Sweep:
@@ -32,28 +41,29 @@ class Sweep:
     def cancel_all(self, symbol: str | None, timeout: float) -> list[Order]:
         """Cancel, then look until nothing is open on two looks; see `Client.cancel_all_orders`."""
         deadline = self._desk.deadline(timeout)
-        gone: dict[str, Order] = {}
+        swept = _Swept({})
         try:
-            self._clear(symbol, gone, deadline)
-        except WouldExceedLimit as error:
-            if not gone:
-                raise  # nothing was sent
-            raise self._not_sure(symbol, list(gone.values()), set()) from error
-        ended = [self._ended(order, deadline) for order in gone.values()]
+            self._clear(symbol, swept, deadline)
+        except ExconnectError as error:
+            is_cut_short = isinstance(error, WouldExceedLimit) or deadline.left <= 0
+            if not swept.has_sent or not is_cut_short or error.outcome is Outcome.REJECTED:
+                raise
+            raise self._not_sure(symbol, list(swept.gone.values()), set()) from error
+        ended = [self._ended(order, deadline) for order in swept.gone.values()]
         self._look_for_ended(symbol, deadline)
         return [order for order in ended if order.status is OrderStatus.CANCELED]
 
-    def _clear(self, symbol: str | None, gone: dict[str, Order], deadline: Deadline) -> None:
-        """Until nothing is open on two looks; what was open or canceled is put into `gone` when a cancel has left."""
+    def _clear(self, symbol: str | None, swept: _Swept, deadline: Deadline) -> None:
+        """Until nothing is open on two looks."""
         empty_looks = 0
         while True:
             coming = self._coming(symbol, deadline)  # before the look: whoever may not open any more is in it
             left, has_looked = self._look_for_open(symbol, deadline)
-            swept = {order.symbol for order in left} | coming
-            if not left and symbol is not None and not gone and not empty_looks:
-                swept.add(symbol)  # what the read does not show yet
-            canceled = self._sweep(swept, deadline)
-            gone |= {order.client_order_id: order for order in left} | canceled
+            symbols = {order.symbol for order in left} | coming
+            if not left and symbol is not None and not swept.gone and not empty_looks:
+                symbols.add(symbol)  # what the read does not show yet
+            swept.gone |= {order.client_order_id: order for order in left}
+            self._sweep(symbols, swept, deadline)
             empty_looks = empty_looks + 1 if has_looked and not left else 0
             if empty_looks >= 2 and not coming:
                 return
@@ -86,19 +96,17 @@ class Sweep:
         desk.ask_time(deadline)
         return {order.symbol for order in sent if desk.doubts.may_be_overtaken(order)}
 
-    def _sweep(self, symbols: set[str], deadline: Deadline) -> dict[str, Order]:
-        canceled: dict[str, Order] = {}
+    def _sweep(self, symbols: set[str], swept: _Swept, deadline: Deadline) -> None:
         for symbol in sorted(symbols):
             instrument = self._desk.instrument(symbol, deadline.left)
             for call in self._desk.rest.cancel_all_orders(instrument):
-                try:
+                orders: list[Order] = []
+                with suppress(OrderNotFound):  # nothing was open
                     orders = self._desk.call(call, deadline.left)
-                except OrderNotFound:
-                    continue  # nothing was open
+                swept.has_sent = True
                 for order in orders:
                     kept = self._desk.orders.apply(order)
-                    canceled[kept.client_order_id] = kept
-        return canceled
+                    swept.gone[kept.client_order_id] = kept
 
     def _ended(self, order: Order, deadline: Deadline) -> Order:
         """What became of an order that is not open any more, where the sweep has not told."""

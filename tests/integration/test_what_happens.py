@@ -3,11 +3,13 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
-from exconnect import AmendRefused, Client, OrderRejected, OrderStatus, OutcomeUnknown
+from exconnect import AmendRefused, Client, OrderRejected, OrderStatus, OutcomeUnknown, TransportError
 from exconnect.environment import Environment
+from exconnect.gateway import Gateway
 from exconnect.mock import MockExchange
 
 pytestmark = pytest.mark.network
@@ -163,6 +165,26 @@ def test_a_cancel_of_everything_that_cannot_look(each):
     with pytest.raises(OutcomeUnknown):
         client.cancel_all_orders(timeout=3)
     assert [order.status for order in mock.ledger.orders()] == ["canceled"]
+
+
+def test_a_cancel_of_everything_whose_time_is_over_before_its_second_request(each, monkeypatch):
+    _, client = each
+    client.place_order(*BUY, price="59000")
+    execute, canceled = Gateway.execute, Event()
+
+    def slow(self, call, timeout, *more):
+        if canceled.is_set():
+            Event().wait(timeout)
+            raise TransportError(f"{call.operation} was not sent: the deadline has passed")
+        result = execute(self, call, timeout, *more)
+        if call.operation == "cancel_all_orders":
+            canceled.set()
+        return result
+
+    monkeypatch.setattr(Gateway, "execute", slow)
+    with pytest.raises(OutcomeUnknown, match="could not be sure in time"):
+        client.cancel_all_orders(timeout=3)
+    assert canceled.is_set()
 
 
 @pytest.mark.parametrize("fault", ["reset", "garbage"])
