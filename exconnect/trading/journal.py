@@ -257,8 +257,8 @@ class Journal:
 
     def recent(self, since_ms: int) -> list[Order]:
         """Those that are not over, and those that were begun since then by this machine's clock."""
-        where = "WHERE is_done = 0 OR (is_done = 1 AND created_ms >= ?)"
-        return [_unpacked(row[0]) for row in self._file.rows(f"SELECT snapshot FROM intent {where}", (since_ms,))]  # noqa: S608
+        query = "SELECT snapshot FROM intent WHERE is_done = 0 OR (is_done = 1 AND created_ms >= ?)"
+        return [_unpacked(row[0]) for row in self._file.rows(query, (since_ms,))]
 
     # ------------------------------------------------------------ processes that are gone
 

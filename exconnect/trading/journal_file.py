@@ -54,7 +54,7 @@ _FIRST = (
 _FENCES = ("CREATE TABLE fence (client_order_id TEXT PRIMARY KEY, epoch INTEGER) WITHOUT ROWID",)
 _VERSIONS = (_FIRST, _FENCES)  # each adds to what was before
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
-_BUSY_S = 0.25  # a place does not wait longer for another process's commit
+BUSY_S = 0.25  # a place does not wait longer for another process's commit
 _AGAIN_S = 0.01
 _TRIAL_MS, _TRIAL_SIZE = 50, 6_000  # whoever asks how it is waits for less, and tries whether an order has room
 _TRIAL = "INSERT OR REPLACE INTO meta VALUES ('trial', ?)", "DELETE FROM meta WHERE name = 'trial'"
@@ -167,7 +167,7 @@ class JournalFile:
             self.change(take_back, (), waits=False)
         finally:
             with suppress(sqlite3.Error):  # it may be closed by now
-                db.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000:.0f}")
+                db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
 
     # ------------------------------------------------------------ its connections
 
@@ -195,7 +195,7 @@ class JournalFile:
             raise OSError("it is a link, which is not followed")
         if not self.path.exists():
             self._create()
-        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             db.execute(f"PRAGMA page_size = {_PAGE}")  # of a file that is still empty
             db.execute("PRAGMA synchronous = NORMAL")
@@ -222,7 +222,7 @@ class JournalFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         # Who turns a new file into what it shall be wants it alone, and SQLite does not wait for that: others do.
-        deadline = self._env.now() + _BUSY_S
+        deadline = self._env.now() + BUSY_S
         while True:
             try:
                 if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, JournalUnavailable
 from exconnect.model.enums import OrderStatus
-from exconnect.trading.journal_file import is_held
+from exconnect.trading.journal_file import BUSY_S, is_held
 from exconnect.trading.reconcile import Resolver, find_out_all, look, look_at_open
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from exconnect.trading.desk import Deadline, Desk
     from exconnect.trading.intents import IntentLog
 
-_TRY_S, _PAUSE_S = 0.25, 0.05  # how long one try for the journal may take, and the pause between two
+_PAUSE_S = 0.05  # between two tries for the journal
 
 
 class Recovery:
@@ -72,7 +72,7 @@ class Recovery:
             try:
                 return self.take_over()
             except JournalUnavailable as error:
-                if not is_held(error) or deadline.left <= _TRY_S + _PAUSE_S:
+                if not is_held(error) or deadline.left <= BUSY_S + _PAUSE_S:
                     raise
             self._desk.env.sleep(_PAUSE_S)
 

@@ -197,7 +197,7 @@ def system_status(call: Call) -> Json:  # noqa: ARG001
 
 
 def nothing(call: Call) -> list[Json]:  # noqa: ARG001
-    """There is no margin trading here."""
+    """There is no margin trading here, and there are no order lists."""
     return []
 
 

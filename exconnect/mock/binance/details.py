@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import shapes
+from .account import nothing
 from .endpoints import Endpoint, names
 from .errors import Fail
 
@@ -73,11 +74,6 @@ def none_of_symbol(call: Call) -> list[Json]:
     return []
 
 
-def none(call: Call) -> list[Json]:  # noqa: ARG001
-    """Order lists: there are none."""
-    return []
-
-
 def _rules_cost(params: Params) -> int:
     chosen = params.markets()
     return 40 if chosen is None else min(40, 2 * len(chosen))
@@ -117,13 +113,13 @@ ENDPOINTS = (
         names(f"fromAllocationId orderId {_RANGE}"),
         is_signed=True,
     ),
-    Endpoint("GET", "/api/v3/openOrderList", "fetch_order_lists", 6, none, is_signed=True),
+    Endpoint("GET", "/api/v3/openOrderList", "fetch_order_lists", 6, nothing, is_signed=True),
     Endpoint(
         "GET",
         "/api/v3/allOrderList",
         "fetch_order_lists",
         20,
-        none,
+        nothing,
         optional=names(f"fromId {_RANGE}"),
         is_signed=True,
     ),
