@@ -206,8 +206,9 @@ def ms_of(when: When, argument: str) -> int:
     """What a user wrote as a time, in milliseconds since 1970; text without a zone is UTC.
 
     Raises:
-        InvalidArgument: a naive datetime, text that is no time, has no year, or has a zone other than UTC or an
-            offset (`+02:00`), an int that can only be seconds, or milliseconds beyond the year 9999.
+        InvalidArgument: a naive datetime, text that is no time, has no year, has a date in figures that does not
+            begin with the year, or has a zone other than UTC or an offset (`+02:00`), an int that can only be
+            seconds, or milliseconds beyond the year 9999.
         InvalidType: neither datetime, int nor text.
     """
     if isinstance(when, datetime):
@@ -240,6 +241,17 @@ def _within(ms: int, argument: str) -> int:
 
 
 def _parsed(text: str, argument: str) -> int:
+    ms = _read(text, argument)
+    if ms is None:
+        wrong, fix = "is not a time: write", "2026-01-01 12:00"
+    elif _YEAR_FIRST.match(text) is None and _MONTH.search(text) is None:
+        wrong, fix = "may be read as another day: begin with the year, like", "2026-01-31 12:00"
+    else:
+        return ms
+    raise InvalidArgument(f'{argument}={text[:_SHOWN]!r} {wrong} {argument}="{fix}" (UTC)', {"argument": argument})
+
+
+def _read(text: str, argument: str) -> int | None:
     from dateutil import parser
 
     try:
@@ -248,10 +260,12 @@ def _parsed(text: str, argument: str) -> int:
             return _within((moment - EPOCH) // _MS, argument)
     except (ValueError, OverflowError, ArithmeticError, TypeError, IndexError, AttributeError):
         pass  # dateutil refuses in many ways
-    message = f'{argument}={text[:_SHOWN]!r} is not a time: write {argument}="2026-01-01 12:00" (UTC)'
-    raise InvalidArgument(message, {"argument": argument})
+    return None
 
 
+# dateutil takes "01.11.2026" for January 11 and "13.02.2026" for February 13.
+_YEAR_FIRST = re.compile(r"\D*\d{4}(?:[-/.\s]|\d{4}|$)", re.ASCII)
+_MONTH = re.compile(r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec", re.IGNORECASE)
 _REVERSED = re.compile(r"(?:utc|gmt)\s*[+-]", re.IGNORECASE)  # dateutil takes "GMT+3" for three hours west of it
 _DEFAULTS = (EPOCH, EPOCH.replace(year=1972))  # text that leaves the year to a default names no moment
 

@@ -214,6 +214,13 @@ class TestTimes:
             ("2026-01-01 12:00+02:00", "2026-01-01 10:00:00"),
             ("2026-01-01 12:00:00.123456", "2026-01-01 12:00:00.123000"),
             ("5 Jan 2026 3pm", "2026-01-05 15:00:00"),
+            ("2026.11.01", "2026-11-01 00:00:00"),
+            ("2026/11/1 7:30", "2026-11-01 07:30:00"),
+            ("20261101T0730", "2026-11-01 07:30:00"),
+            ("Sun 2026-11-01", "2026-11-01 00:00:00"),
+            ("Sun, 01 Nov 2026 12:00:00 GMT", "2026-11-01 12:00:00"),
+            ("01/Nov/2026", "2026-11-01 00:00:00"),
+            ("november 1, 2026", "2026-11-01 00:00:00"),
         ],
     )
     def test_times_as_people_write_them(self, given, moment):
@@ -233,6 +240,20 @@ class TestTimes:
             ms_of(given, "start")
         shown = repr(given[:60])
         assert refused.value.message == f'start={shown} is not a time: write start="2026-01-01 12:00" (UTC)'
+
+    @pytest.mark.parametrize(
+        "given",
+        # dateutil takes the first number for the month, or for the day if no month is so great
+        [
+            *("01.11.2026", "13.02.2026", "1/2/2026", "01-11-2026", "1 11 2026", "Sun 01.11.2026", "12:00 1/11/2026"),
+            *("26-11-01", "1.11.26", "261101", "201201", "11/2026", "2026,11,01"),
+        ],
+    )
+    def test_figures_that_begin_with_day_or_month_may_be_another_day(self, given):
+        with pytest.raises(InvalidArgument) as refused:
+            ms_of(given, "start")
+        words = f'start={given!r} may be read as another day: begin with the year, like start="2026-01-31 12:00" (UTC)'
+        assert refused.value.message == words
 
     @pytest.mark.parametrize("given", [datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=NoOffset())])  # noqa: DTZ001
     def test_a_naive_datetime_is_refused(self, given):
