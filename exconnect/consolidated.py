@@ -18,13 +18,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from exconnect.environment import Environment
-from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, StreamError
+from exconnect.errors import BookNotReady, ConfigurationError, InvalidArgument, InvalidType, StreamError
 from exconnect.model.enums import Side, choose
 from exconnect.model.market import Book, Level, middle, vwap
-from exconnect.model.values import EXACT, Money, decimal_of, positive, tidy, total, trimmed
+from exconnect.model.values import EXACT, Money, decimal_of, plain, positive, tidy, total, trimmed, unified_of
 from exconnect.runtime.actor import Actor
 from exconnect.runtime.callbacks import check_handler, name_of, show_failure
 from exconnect.stream import Stream, no_stream
+from exconnect.venue.plan import available
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -222,11 +223,13 @@ class ConsolidatedBook:
         symbol: the same on all of them.
         streams: one per exchange.
         depth: levels a side of each.
-        fees: exchange → taker fee as a fraction (`"0.001"` is 0.1 %), for `vwap(..., fees=True)`.
+        fees: exchange → taker fee as a fraction (`"0.001"` is 0.1 %, below zero a rebate), for `vwap(..., fees=True)`.
         max_age: seconds after which a connection without data is not believed any more.
 
     Raises:
         ConfigurationError: no stream, or two of one exchange.
+        InvalidArgument: a name that can be no symbol, a fee for what is no exchange, or one of 100 % and more.
+        InvalidType: something else than a stream, or a value of a wrong type, such as a float for a fee.
     """
 
     def __init__(
@@ -245,10 +248,10 @@ class ConsolidatedBook:
             raise ConfigurationError("a ConsolidatedBook needs one stream per exchange")
         if isinstance(max_age, bool) or not isinstance(max_age, (int, float)) or not max_age > 0:
             raise InvalidArgument("max_age must be seconds, above 0", {"argument": "max_age"})
-        self.symbol = symbol
+        self.symbol = unified_of(symbol)
         self._streams = sorted(streams, key=lambda stream: stream.exchange)
         self._depth = depth
-        self._fees = {exchange: decimal_of(fee, f"fees[{exchange!r}]") for exchange, fee in (fees or {}).items()}
+        self._fees = _checked_fees(fees or {})
         self._max_age = max_age
         self._env = Environment()
         self._handlers: dict[Handle, float] = {}
@@ -387,6 +390,28 @@ class ConsolidatedBook:
     def __repr__(self) -> str:
         streams = ", ".join(f"{stream.exchange} {stream.status}" for stream in self._streams)
         return f"<ConsolidatedBook {self.symbol} {streams}>"
+
+
+def _checked_fees(fees: Any) -> dict[str, Decimal]:
+    if not isinstance(fees, Mapping):
+        text = f'fees must map exchanges to fractions, not {type(fees).__name__}: write fees={{"binance": "0.001"}}'
+        raise InvalidType(text, {"argument": "fees"})
+    return {_checked_exchange(exchange): _checked_fee(fee, f"fees[{exchange!r}]") for exchange, fee in fees.items()}
+
+
+def _checked_exchange(exchange: Any) -> str:
+    if exchange not in available():
+        text = f"fees: {exchange!r} is no exchange, they are {', '.join(map(repr, available()))}"
+        raise InvalidArgument(text, {"argument": "fees"})
+    return str(exchange)
+
+
+def _checked_fee(fee: Money, argument: str) -> Decimal:
+    fraction = decimal_of(fee, argument)
+    if abs(fraction) >= 1:
+        text = f'{argument}={plain(fraction)}: a fraction is wanted, below 1: 0.1 % is "0.001"'
+        raise InvalidArgument(text, {"argument": "fees"})
+    return fraction
 
 
 class _Watch:

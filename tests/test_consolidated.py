@@ -12,7 +12,7 @@ import pytest
 
 from exconnect.client import Client
 from exconnect.consolidated import ConsolidatedBook, ConsolidatedView
-from exconnect.errors import BookNotReady, InvalidType
+from exconnect.errors import BookNotReady, InvalidArgument, InvalidType
 from exconnect.mock import MockExchange
 from exconnect.model.market import Book, Cell, Levels
 
@@ -75,6 +75,39 @@ def test_clients_in_the_place_of_their_streams(clients):
         ConsolidatedBook(BTC, *clients)
     with pytest.raises(InvalidType, match=r"""write fees\['binance'\]="0.001\""""):
         ConsolidatedBook(BTC, clients[0].stream(), fees={"binance": 0.001})
+
+
+@pytest.mark.parametrize(
+    "fees, words",
+    [
+        ({"binanc": "0.001"}, "fees: 'binanc' is no exchange, they are 'binance', 'bybit'"),
+        ({"Binance": "0.001"}, "fees: 'Binance' is no exchange, they are 'binance', 'bybit'"),
+        ({"binance": "1"}, "fees['binance']=1: a fraction is wanted, below 1: 0.1 % is \"0.001\""),
+        ({"bybit": "-1"}, "fees['bybit']=-1: a fraction is wanted, below 1: 0.1 % is \"0.001\""),
+        (
+            {"bybit": "0.1%"},
+            "fees['bybit']='0.1%' is not an amount: write digits with a point, like fees['bybit']=\"0.001\"",
+        ),
+    ],
+)
+def test_fees_are_checked_when_they_are_given(clients, fees, words):
+    with pytest.raises(InvalidArgument) as caught:
+        ConsolidatedBook(BTC, clients[0].stream(), fees=fees)
+    assert caught.value.message == words
+
+
+def test_fees_of_other_exchanges_and_rebates_are_taken(clients):
+    ConsolidatedBook(BTC, clients[0].stream(), fees={"binance": "-0.0001", "bybit": 0})
+
+
+def test_a_fee_without_its_exchange(clients):
+    with pytest.raises(InvalidType, match="fees must map exchanges to fractions, not str: write fees="):
+        ConsolidatedBook(BTC, clients[0].stream(), fees="0.001")
+
+
+def test_what_can_be_no_symbol(clients):
+    with pytest.raises(InvalidArgument, match="symbol: 'BTCUSDT' is none, they look like 'BTC/USDT'"):
+        ConsolidatedBook("BTCUSDT", clients[0].stream())
 
 
 def test_a_handler_that_cannot_be_called_with_a_view(clients):

@@ -80,6 +80,18 @@ def symbol_of(symbol: Any, argument: str = "symbol") -> str:
     raise InvalidType(text, {"argument": argument})
 
 
+def unified_of(symbol: Any, argument: str = "symbol") -> str:
+    """`symbol` if it can be one.
+
+    Raises:
+        InvalidType: no text.
+        InvalidArgument: no base and quote asset with a slash between them.
+    """
+    if "/" not in symbol_of(symbol, argument):
+        raise InvalidArgument(f"{argument}: {symbol!r} is none, they look like 'BTC/USDT'", {"argument": argument})
+    return str(symbol)
+
+
 def _sized(number: Decimal, argument: str) -> Decimal:
     try:
         fits = number.adjusted() < _DIGITS and EXACT.quantize(number, _FINEST) == number
@@ -105,6 +117,8 @@ def _fix(value: Any, argument: str) -> str:
 
 
 def _example(argument: str) -> str:
+    if argument.startswith("fees"):
+        return "0.001"
     return "0.01" if "quantity" in argument else "60000.1"
 
 

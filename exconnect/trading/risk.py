@@ -21,7 +21,7 @@ from exconnect.model.enums import MarketType, Side
 from exconnect.model.instrument import Instrument
 from exconnect.model.market import Book
 from exconnect.model.order import Order, PlaceOrder
-from exconnect.model.values import EXACT, Money, positive, quotient, symbol_of, tidy
+from exconnect.model.values import EXACT, Money, positive, quotient, tidy, unified_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +241,8 @@ class AllowedSymbols(_Shown):
     """Refuses every symbol but these."""
 
     def __init__(self, *symbols: str) -> None:
-        self.symbols = frozenset(symbol_of(symbol, "symbols") for symbol in symbols)
-        for symbol in symbols:
-            if "/" not in symbol:  # it would allow nothing, and say so only when an order is due
-                raise InvalidArgument(
-                    f"symbols: {symbol!r} is none, they look like 'BTC/USDT'", {"argument": "symbols"}
-                )
+        # What is no symbol would allow nothing, and say so only when an order is due.
+        self.symbols = frozenset(unified_of(symbol, "symbols") for symbol in symbols)
 
     def __call__(self, order: PlaceOrder, view: RiskView) -> str | None:
         """None, or why not."""
