@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from exconnect.credentials import NO_PICKLE, PREFIX, Credentials, Secret, has_credentials, read_file
+from exconnect.endpoints import environment_problem
 from exconnect.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Settings:
     def _network_problems(self) -> Iterator[str]:
         if not isinstance(self.exchange, str):
             yield "exchange must be the name of an exchange"
+        where = environment_problem(self.environment)
+        if where is not None:
+            yield where
         if self.credentials is not None and not isinstance(self.credentials, Credentials):
             yield "credentials must be exconnect.Credentials(key, secret) or None"
         if not _is_number(self.timeout) or not 0 < self.timeout <= _LONGEST_S:
@@ -84,16 +88,20 @@ class Settings:
         """Environment and credentials from variables; the rest are defaults.
 
         Reads `<prefix><EXCHANGE>_ENVIRONMENT`, else `<prefix>ENVIRONMENT`, and what `Credentials.from_env` reads.
+
+        Raises:
+            ConfigurationError: names the variable that cannot be right, or the half of the credentials that is missing.
         """
-        credentials = Credentials.from_env(exchange, prefix) if has_credentials(exchange, prefix) else None
-        return cls(exchange, environment=environment_of(exchange, prefix), credentials=credentials)
+        where, credentials = environment_of(exchange, prefix), _credentials_of_variables(exchange, prefix)
+        return cls(exchange, environment=where, credentials=credentials)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], exchange: str, *, profile: str = "default") -> Self:
         """From the table `[profile.exchange]` of a TOML file; what it leaves out comes from the environment variables.
 
         Raises:
-            ConfigurationError: no such file or table, no TOML, or a key that does not exist.
+            ConfigurationError: no such file or table, no TOML, a key that does not exist, or a value that cannot be
+                right, with the choices.
         """
         table = _table(os.fspath(path), profile, exchange)
         known = {f.name for f in fields(cls)} - {"exchange", "credentials", "risk", "metrics"} | _CREDENTIAL_KEYS
@@ -101,9 +109,12 @@ class Settings:
         if unknown:
             raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
         rest = {name: value for name, value in table.items() if name not in _CREDENTIAL_KEYS}
-        if "environment" not in rest:
-            rest["environment"] = environment_of(exchange)
-        return cls(exchange, credentials=_credentials(table, exchange), **rest)
+        try:
+            said = cls(exchange, credentials=_credentials(table), **rest)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}, [{profile}.{exchange}]: {error.message}", error.details) from None
+        where = environment_of(exchange) if "environment" not in rest else said.environment
+        return replace(said, environment=where, credentials=said.credentials or _credentials_of_variables(exchange))
 
     def __reduce__(self) -> tuple[Any, ...]:
         literal = self.credentials is not None and not self.credentials.is_reference
@@ -118,23 +129,39 @@ _HIDDEN_KEYS = _CREDENTIAL_KEYS - {"private_key_file"}
 
 
 def environment_of(exchange: str, prefix: str = PREFIX) -> str | None:
-    """What the environment variables say of where an exchange is to be reached."""
-    own = os.environ.get(f"{prefix}{exchange.upper()}_ENVIRONMENT")
-    return own or os.environ.get(f"{prefix}ENVIRONMENT") or None
+    """What the environment variables say of where an exchange is to be reached.
+
+    Raises:
+        ConfigurationError: nothing that can be; names the variable.
+    """
+    for name in (f"{prefix}{exchange.upper()}_ENVIRONMENT", f"{prefix}ENVIRONMENT"):
+        said = os.environ.get(name)
+        if said:
+            problem = environment_problem(said, name)
+            if problem is not None:
+                raise ConfigurationError(problem, {"exchange": exchange})
+            return said
+    return None
 
 
-def _credentials(table: Mapping[str, Any], exchange: str) -> Credentials | None:
-    if "api_key" in table:
-        return Credentials(
-            table["api_key"],
-            table.get("api_secret"),
-            private_key_file=table.get("private_key_file"),
-            passphrase=table.get("passphrase"),
-        )
-    lonely = sorted(_CREDENTIAL_KEYS & set(table))
-    if lonely:
-        raise ConfigurationError(f"{lonely[0]} needs api_key beside it", {"exchange": exchange})
-    return Credentials.from_env(exchange) if has_credentials(exchange) else None
+def _credentials_of_variables(exchange: str, prefix: str = PREFIX) -> Credentials | None:
+    return Credentials.from_env(exchange, prefix) if has_credentials(exchange, prefix) else None
+
+
+def _credentials(table: Mapping[str, Any]) -> Credentials | None:
+    given = sorted(_CREDENTIAL_KEYS & set(table))
+    if not given:
+        return None
+    if "api_key" not in table:
+        raise ConfigurationError(f"{given[0]} needs api_key beside it")
+    if given == ["api_key"]:
+        raise ConfigurationError("api_key needs api_secret or private_key_file beside it")
+    return Credentials(
+        table["api_key"],
+        table.get("api_secret"),
+        private_key_file=table.get("private_key_file"),
+        passphrase=table.get("passphrase"),
+    )
 
 
 def _table(path: str, profile: str, exchange: str) -> dict[str, Any]:

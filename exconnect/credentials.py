@@ -262,16 +262,33 @@ def variables(exchange: str, prefix: str = PREFIX) -> dict[str, str]:
 
 def missing_credentials(exchange: str, prefix: str = PREFIX) -> str:
     """What to do when a private call has no key."""
+    key, signing = _variables_set(exchange, prefix)
     names = variables(exchange, prefix)
-    return (
-        f"no credentials for {exchange}: give credentials=Credentials(...), or set {names['key']} "
-        f"and {names['secret']} (or {names['private_key_file']})"
-    )
+    signs = f"{names['secret']} (or {names['private_key_file']})"
+    if key is None and signing is None:
+        way = f"set {names['key']} and {signs}"
+        return f"no credentials for {exchange}: give credentials=Credentials(...), or {way}"
+    return f"{key or signing} is set and {names['key'] if key is None else signs} is not: {_BOTH_OR_NEITHER}"
 
 
 def has_credentials(exchange: str, prefix: str = PREFIX) -> bool:
-    """Whether the environment variables name an API key."""
-    return _from_env(variables(exchange, prefix)["key"]) is not None
+    """Whether the environment variables hold credentials, or the half of some: that is a mistake, not public data."""
+    return any(_variables_set(exchange, prefix))
+
+
+_BOTH_OR_NEITHER = "set both, or neither for public data alone"
+
+
+def _variables_set(exchange: str, prefix: str) -> tuple[str | None, str | None]:
+    """Which variables hold the key id, and what signs."""
+    names = variables(exchange, prefix)
+    key, secret = names["key"], names["secret"]
+    signing = (secret, f"{secret}_FILE", names["private_key_file"])
+    return _first_set(key, f"{key}_FILE"), _first_set(*signing)
+
+
+def _first_set(*names: str) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)
 
 
 def _from_env(name: str) -> Secret | None:

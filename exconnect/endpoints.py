@@ -38,6 +38,27 @@ class Endpoints:
         return cls(urls[0], urls[1], urls[-1])
 
 
+def environment_problem(chosen: object, name: str = "environment") -> str | None:
+    """What is wrong with what says where an exchange is reached, as far as it is text or a number; None: nothing."""
+    if isinstance(chosen, str) and "://" in chosen:
+        try:
+            Endpoints.parse(chosen)
+        except ConfigurationError as error:
+            return error.message
+        return None
+    is_choice = isinstance(chosen, str) and chosen.lower() in ENVIRONMENTS
+    return no_environment(chosen, name) if isinstance(chosen, _PLAIN) and not is_choice else None
+
+
+_PLAIN = (str, int, float, list, dict)  # what a file can hold; anything else may have the shape of a mock
+
+
+def no_environment(chosen: object, name: str = "environment") -> str:
+    """What to give instead."""
+    choices = ", ".join(map(repr, ENVIRONMENTS))
+    return f"{name}={chosen!r}: must be {choices}, base URLs (REST [streams [private]]), Endpoints or a MockExchange"
+
+
 def _checked_url(url: str, name: str, schemes: tuple[str, str]) -> str:
     shown = repr(url) if "@" not in str(url) else "with a user name"  # and a password behind it
     try:

@@ -221,14 +221,28 @@ class TestFromEnv:
         monkeypatch.setenv("EXCONNECT_BINANCE_PRIVATE_KEY_PASSPHRASE", PASSPHRASE)
         assert Credentials.from_env("binance").kind == "hmac"
 
-    @pytest.mark.parametrize(
-        "given", [{}, {"API_KEY": KEY}, {"API_SECRET": SECRET}, {"API_KEY": "", "API_SECRET": "x"}]
-    )
-    def test_what_is_missing_is_named(self, monkeypatch, given):
-        for name, value in given.items():
-            monkeypatch.setenv(f"EXCONNECT_BINANCE_{name}", value)
+    def test_what_is_missing_is_named(self):
         with pytest.raises(ConfigurationError, match="set EXCONNECT_BINANCE_API_KEY and EXCONNECT_BINANCE_API_SECRET"):
             Credentials.from_env("binance")
+
+    @pytest.mark.parametrize(
+        "given, words",
+        [
+            ({"API_KEY": KEY}, "{}API_KEY is set and {}API_SECRET (or {}PRIVATE_KEY_FILE) is not"),
+            ({"API_KEY_FILE": "key"}, "{}API_KEY_FILE is set and {}API_SECRET (or {}PRIVATE_KEY_FILE) is not"),
+            ({"API_SECRET": SECRET}, "{}API_SECRET is set and {}API_KEY is not"),
+            ({"API_KEY": "", "API_SECRET_FILE": "x"}, "{}API_SECRET_FILE is set and {}API_KEY is not"),
+            ({"PRIVATE_KEY_FILE": "key.pem"}, "{}PRIVATE_KEY_FILE is set and {}API_KEY is not"),
+        ],
+    )
+    @pytest.mark.parametrize("make", [Credentials.from_env, Settings.from_env, Client])
+    def test_a_half_is_told_from_nothing(self, monkeypatch, make, given, words):
+        for name, value in given.items():
+            monkeypatch.setenv(f"EXCONNECT_BINANCE_{name}", value)
+        with pytest.raises(ConfigurationError) as refused:
+            make("binance")
+        told = words.replace("{}", "EXCONNECT_BINANCE_")
+        assert refused.value.message == f"{told}: set both, or neither for public data alone"
 
     def test_two_ways_to_sign_are_one_too_many(self, monkeypatch):
         monkeypatch.setenv("EXCONNECT_BINANCE_API_KEY", KEY)
@@ -384,6 +398,29 @@ class TestSettings:
         settings = Settings.from_env("binance")
         assert (settings.environment, settings.credentials) == (environment, None)
 
+    @pytest.mark.parametrize("name", ["EXCONNECT_ENVIRONMENT", "EXCONNECT_BINANCE_ENVIRONMENT"])
+    @pytest.mark.parametrize("make", [Settings.from_env, Client])
+    def test_a_variable_that_names_no_environment(self, monkeypatch, make, name):
+        monkeypatch.setenv(name, "testent")
+        with pytest.raises(ConfigurationError, match=f"{name}='testent': must be 'live', 'testnet', 'demo', base URLs"):
+            make("binance")
+
+    @pytest.mark.parametrize(
+        "environment, words",
+        [
+            ("testent", "environment='testent': must be 'live', 'testnet', 'demo', base URLs"),
+            (5, "environment=5: must be 'live', 'testnet', 'demo', base URLs"),
+            ("http://a.com", "rest URL 'http://a.com': without TLS only this machine"),
+        ],
+    )
+    def test_what_is_no_environment(self, environment, words):
+        with pytest.raises(ConfigurationError, match=words):
+            Settings("binance", environment=environment)
+
+    def test_environments_in_capitals_and_addresses(self):
+        for environment in ("TESTNET", "https://a.com wss://b.com", Endpoints.parse("https://a.com")):
+            assert Settings("binance", environment=environment).environment == environment
+
     def test_credentials_from_variables(self, monkeypatch):
         monkeypatch.setenv("EXCONNECT_BINANCE_API_KEY", KEY)
         monkeypatch.setenv("EXCONNECT_BINANCE_API_SECRET", SECRET)
@@ -418,6 +455,15 @@ api_secret = "CANARYsecretCANARYsecret"
 api_key = 5
 api_secret = "CANARYsecretCANARYsecret"
 timeout = "CANARY is no secret here"
+
+[half.binance]
+api_key = "key"
+
+[typo.binance]
+environment = "testent"
+
+[url.binance]
+environment = "http://a.com"
 """
 
 
@@ -462,11 +508,19 @@ class TestFromFile:
             ("bybit", "bad", "unknown key 'tiemout'; known are account, api_key, api_secret, .*timeout"),
             ("binance", "lonely", "api_secret needs api_key beside it"),
             ("binance", "wrong", "credentials need key"),
+            ("binance", "half", r"toml, \[half\.binance\]: api_key needs api_secret or private_key_file beside it"),
+            ("binance", "typo", r"toml, \[typo\.binance\]: environment='testent': must be 'live', 'testnet', 'demo', "),
+            ("binance", "url", r"toml, \[url\.binance\]: rest URL 'http://a\.com': without TLS"),
         ],
     )
     def test_what_is_wrong_is_named(self, path, exchange, profile, words):
         with pytest.raises(ConfigurationError, match=words):
             Settings.from_file(path, exchange, profile=profile)
+
+    def test_a_variable_is_not_laid_at_the_file(self, path, monkeypatch):
+        monkeypatch.setenv("EXCONNECT_ENVIRONMENT", "testent")
+        with pytest.raises(ConfigurationError, match=r"^EXCONNECT_ENVIRONMENT='testent': must be"):
+            Settings.from_file(path, "binance", profile="desk")
 
     @pytest.mark.parametrize("content", [b"a = ", b"\xff", b"a = " + b"[" * 10_000])
     def test_what_is_no_toml(self, path, content):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from exconnect.config import Settings, environment_of
 from exconnect.credentials import PREFIX, Credentials, has_credentials, missing_credentials
-from exconnect.endpoints import ENVIRONMENTS, Endpoints
+from exconnect.endpoints import Endpoints, no_environment
 from exconnect.errors import ConfigurationError, NotSupported
 from exconnect.exchanges import available, load
 
@@ -136,7 +136,4 @@ def _endpoints(exchange: Exchange, chosen: Any) -> tuple[Endpoints, str]:
         if "://" in chosen:
             endpoints = Endpoints.parse(chosen)
             return endpoints, endpoints.rest
-    choices = ", ".join(repr(name) for name in ENVIRONMENTS)
-    raise ConfigurationError(
-        f"environment={chosen!r}: must be {choices}, base URLs (REST [streams [private]]), Endpoints or a MockExchange"
-    )
+    raise ConfigurationError(no_environment(chosen))
