@@ -411,7 +411,9 @@ class Client(AccountData):
     def cancel_all_orders(self, symbol: str | None = None, *, timeout: float = 30.0) -> list[Order]:
         """Cancel all orders of a symbol or of the account, then look until nothing is open on two looks.
 
-        While an order that was sent without an answer may still arrive, it goes on canceling.
+        What the exchange shows may lag: it also cancels wherever an order is open as far as is known here. While an
+        order that was sent without an answer may still arrive, it goes on canceling. A refusal for one symbol is raised
+        when those of the others are canceled.
 
         Raises:
             OutcomeUnknown: it cannot be sure in time.

@@ -105,7 +105,9 @@ TRIED = {  # how a row begins → the file and the name of a test
         "test_a_journal_that_cannot_be_written_refuses_places_and_lets_cancels_through",
     ),
     "the address is banned": (RETRIES, "test_a_ban_is_obeyed_by_all_calls"),
-    "`cancel_all_orders`, while": (HAPPENS, "test_a_cancel_of_everything_while_an_order_is_on_its_way"),
+    "`cancel_all_orders`, while orders": (HAPPENS, "test_a_cancel_of_everything_while_an_order_is_on_its_way"),
+    "`cancel_all_orders`, while what": (HAPPENS, "test_a_cancel_of_everything_that_sees_old_reads"),
+    "`cancel_all_orders`, and the": (HAPPENS, "test_a_cancel_of_everything_of_which_one_symbol_is_refused"),
     "`cancel_all_orders` cannot see": (HAPPENS, "test_a_cancel_of_everything_that_cannot_look"),
     "the answer is lost, and the exchange amends": (HAPPENS, "test_a_lost_answer_to_an_amend_in_place"),
     "the answer is lost, and the exchange cancels": (

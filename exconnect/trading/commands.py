@@ -59,5 +59,5 @@ class Commands:
         )
         self.amends = Amends(desk, intents, self.recovery, outcomes, admit=self.places.admit, new_id=new_id)
         self.cancels = Cancels(desk, resolver, outcomes)
-        self.sweep = Sweep(desk, self.cancels.followed)
+        self.sweep = Sweep(desk, self.cancels.followed, self.recovery.take_over)
         self.batches = Batches(desk, self.places, self.amends, self.cancels, batch)

@@ -89,6 +89,15 @@ class Judge:
             if real.status != "rejected" and decimal(real.filled) > order.filled_quantity:
                 self._out.lost.append(f"{decimal(real.filled)} had been filled when a user was told {_said(order)}")
 
+    def open(self):
+        """Numbers of the orders that the exchange has open."""
+        return {number for number, real in self._engine.orders.items() if real.owner == USER and real.is_open}
+
+    def swept(self, before):
+        """A cancel of everything has come back; these were open when it was asked for."""
+        for number in before & self.open():
+            self._out.violations.append(f"{self._engine.orders[number].placed_id} survived a cancel of all orders")
+
     def ended(self):
         """What users were told of ends so far."""
         return {name: order for name, (order, _) in self._ends.items() if order.status not in _DENIED}

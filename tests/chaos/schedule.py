@@ -454,8 +454,11 @@ class Story:
         self.stage.judge.told(amended)
 
     def _cancel_all(self, client):
-        for order in self.stage.judge.timed(client.cancel_all_orders, None, SYMBOL, timeout=15.0):
+        symbol = SYMBOL if len(self.known) % 2 else None
+        before = self.stage.judge.open()
+        for order in self.stage.judge.timed(client.cancel_all_orders, None, symbol, timeout=15.0):
             self.stage.judge.told(order)
+        self.stage.judge.swept(before)
 
     def _look(self, client):
         look = self.random.choice((client.fetch_open_orders, client.fetch_fills, client.fetch_orders))

@@ -81,22 +81,28 @@ def call_it_failed(monkeypatch):
     )
 
 
+def believe_what_is_shown(monkeypatch):
+    """Canceling all cancels what a read shows as open, which may lag behind."""
+    monkeypatch.setattr("exconnect.trading.sweep.Sweep._may_be_open", lambda *_: set())
+
+
 @pytest.mark.parametrize(
-    "mutate, exchange, kinds, seen",
+    "mutate, exchange, kinds, seen, first",
     [
-        (believe_absence_at_once, "binance", ["late"], "lost"),
-        (write_no_attempt, "bybit", ["unanswered"], "violations"),
-        (send_though_taken_over, "bybit", ["limit"], "violations"),
-        (believe_the_last, "binance", ["unanswered", "slow"], "regressed"),
-        (send_again, "binance", ["unanswered"], "duplicated"),
-        (believe_a_cancel, "binance", ["late"], "lost"),
-        (call_it_failed, "bybit", ["unanswered"], "lost"),
+        (believe_absence_at_once, "binance", ["late"], "lost", 1),
+        (write_no_attempt, "bybit", ["unanswered"], "violations", 1),
+        (send_though_taken_over, "bybit", ["limit"], "violations", 1),
+        (believe_the_last, "binance", ["unanswered", "slow"], "regressed", 1),
+        (send_again, "binance", ["unanswered"], "duplicated", 1),
+        (believe_a_cancel, "binance", ["late"], "lost", 1),
+        (call_it_failed, "bybit", ["unanswered"], "lost", 1),
+        (believe_what_is_shown, "bybit", ["late"], "violations", 120),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_some_seed_fails_without(mutate, exchange, kinds, seen, monkeypatch, tmp_path):
+def test_some_seed_fails_without(mutate, exchange, kinds, seen, first, monkeypatch, tmp_path):
     mutate(monkeypatch)
-    for seed in range(1, SEEDS):
+    for seed in range(first, first + SEEDS):
         if getattr(play(seed, exchange, tmp_path, kinds), seen):
             return
     pytest.fail(f"{SEEDS} seeds, and nothing was seen")

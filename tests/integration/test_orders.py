@@ -358,6 +358,14 @@ def test_clients_of_one_account_share_their_orders(client, mock):
     assert client.fetch_order(order).is_open
 
 
+def test_silence_cancels_what_is_not_shown_yet(client, mock):
+    mock.faults.add("lag", seconds=3600)
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    with client.cancel_if_silent(0.1):
+        assert client.orders.wait(order, timeout=30).status is OrderStatus.CANCELED
+    assert mock.ledger.orders()[0].status == "canceled"
+
+
 def test_silence_cancels_everything(client, mock):
     client.place_order("BTC/USDT", "buy", "0.01", price="59000")
     canceled = mock.faults.add("delay", on="cancel_all_orders", seconds=0.0)

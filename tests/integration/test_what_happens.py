@@ -16,6 +16,7 @@ pytestmark = pytest.mark.network
 
 BUY = ("BTC/USDT", "buy", "0.01")
 D_HALF = "0.005"
+REFUSED = {"binance": -1013, "bybit": 170124}
 
 
 @pytest.fixture
@@ -165,6 +166,38 @@ def test_a_cancel_of_everything_that_cannot_look(each):
     with pytest.raises(OutcomeUnknown):
         client.cancel_all_orders(timeout=3)
     assert [order.status for order in mock.ledger.orders()] == ["canceled"]
+
+
+def test_a_cancel_of_everything_that_sees_old_reads(each):
+    mock, client = each
+    mock.faults.add("lag", seconds=2)
+    for symbol, price in (("BTC/USDT", "59000"), ("ETH/USDT", "2900")):
+        client.place_order(symbol, "buy", "0.1", price=price)
+    assert {order.symbol for order in client.cancel_all_orders()} == {"BTC/USDT", "ETH/USDT"}
+    assert [order.status for order in mock.ledger.orders()] == ["canceled", "canceled"]
+
+
+def test_a_cancel_of_everything_that_another_process_has_placed(mock, client, elsewhere):
+    mock.faults.add("lag", seconds=3600)
+    elsewhere("""
+order = Client("binance").place_order("BTC/USDT", "buy", "0.01", price="59000")
+print(json.dumps(order.client_order_id))
+""")
+    client.cancel_all_orders()
+    assert [order.status for order in mock.ledger.orders()] == ["canceled"]
+
+
+def test_a_cancel_of_everything_of_which_one_symbol_is_refused(each):
+    mock, client = each
+    for symbol, price in (("BTC/USDT", "59000"), ("ETH/USDT", "2900")):
+        client.place_order(symbol, "buy", "0.1", price=price)
+    refused = mock.faults.add(
+        "status", on="cancel_all_orders", at="before_accept", status=400, code=REFUSED[mock.exchange]
+    )
+    with pytest.raises(OrderRejected):
+        client.cancel_all_orders()
+    assert refused.fired == 1
+    assert [order.status for order in mock.ledger.orders()] == ["new", "canceled"]
 
 
 def test_a_cancel_of_everything_whose_time_is_over_before_its_second_request(each, monkeypatch):
