@@ -31,7 +31,7 @@ class Dialect(Protocol):
         """The exchange acts."""
         ...
 
-    def status(self, plan: FaultPlan, now_ms: int) -> Response:
+    def status(self, plan: FaultPlan, request: Request, now_ms: int) -> Response:
         """The answer that a ``status`` fault asks for."""
         ...
 
@@ -72,13 +72,13 @@ class Front:
             arrival.status = 0
             yield Reset()
         else:
-            spoilt = self._spoilt(plan, response, now_ms)
+            spoilt = self._spoilt(plan, request, response, now_ms)
             arrival.status = spoilt.status
             yield Send(spoilt)
 
-    def _spoilt(self, plan: FaultPlan, response: Response | None, now_ms: int) -> Response:
+    def _spoilt(self, plan: FaultPlan, request: Request, response: Response | None, now_ms: int) -> Response:
         if plan.name == "redirect":
             return Response(307, "", {"Location": self.elsewhere}, "text/html")
         if plan.name == "garbage":
             return Response(200, broken(response.body if response else HALF_AN_ANSWER), self.dialect.usage(now_ms))
-        return self.dialect.status(plan, now_ms)
+        return self.dialect.status(plan, request, now_ms)

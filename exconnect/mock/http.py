@@ -19,13 +19,17 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; header names are lower case, ``query`` and ``body`` are the text as it travelled."""
+    """A request; header names are lower case, ``query`` and ``body`` are the text as it travelled.
+
+    ``connection`` is the number of the one it came on, 0 where there is none.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: str = ""
+    connection: int = 0
 
     @property
     def keeps_alive(self) -> bool:

@@ -8,6 +8,7 @@ what is tested with it.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import socket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 END_OF_HEAD = b"\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_numbers = itertools.count(1)
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
@@ -189,6 +191,7 @@ class _Http:
         self._server = server
         self._sock = sock
         self._data = b""
+        self._number = next(_numbers)
 
     def serve(self) -> None:
         while (request := self._read()) is not None:
@@ -215,7 +218,7 @@ class _Http:
             if not self._more():
                 return None
         body, self._data = self._data[:length], self._data[length:]
-        return replace(request, body=body.decode("utf-8", "replace")) if length else request
+        return replace(request, body=body.decode("utf-8", "replace"), connection=self._number)
 
     def _more(self) -> bool:
         data = self._sock.recv(65_536)

@@ -79,6 +79,24 @@ def test_retry_after_of_a_fault_is_to_be_heeded(core):
     assert core.get("/api/v3/time").status == 200
 
 
+def test_too_many_orders_shut_out_orders_alone(core):
+    core.faults.add("status", on="place_order", at="before_accept", status=429, code=-1015, retry_after=60)
+    assert core.order().status == 429
+    core.now += 59_000
+    refused = core.order()
+    assert (refused.status, refused.headers["Retry-After"], body(refused)["code"]) == (429, "1", -1015)
+    assert core.signed("GET", "/api/v3/account").status == 200
+    assert core.world.record.violations == ["an order before Retry-After had passed"]
+    core.now += 1_000
+    assert core.order().status == 200
+
+
+@pytest.mark.parametrize("seconds, header", [(31_536_000, "31536000"), (0.25, "0.25"), (10, "10")])
+def test_retry_after_is_written_out(core, seconds, header):
+    core.faults.add("status", status=429, retry_after=seconds)
+    assert core.get("/api/v3/time").headers["Retry-After"] == header
+
+
 def test_garbage_is_cut_off(core):
     core.faults.add("garbage", on="fetch_time")
     response = core.get("/api/v3/time")
@@ -237,3 +255,25 @@ def test_a_redirect_leads_nowhere(mock, plain):
     status, _ = plain.request("GET", "/api/v3/time")
     assert (status, plain.headers["location"]) == (307, f"{mock.rest_url}/elsewhere")
     assert plain.request("GET", "/elsewhere")[0] == 404
+
+
+@pytest.mark.network
+def test_who_was_told_on_the_connection_that_he_asks_on_has_no_excuse(mock, make_plain):
+    first, other = make_plain(mock), make_plain(mock)
+    assert other.request("GET", "/api/v3/time")[0] == 200
+    mock.faults.add("status", on="fetch_time", status=429, retry_after=60)
+    assert first.request("GET", "/api/v3/time")[0] == 429
+    assert other.request("GET", "/api/v3/time")[0] == 429  # may have been on its way
+    assert mock.ledger.violations == []
+    for plain in (first, other):
+        assert plain.request("GET", "/api/v3/ping")[0] == 429
+    assert mock.ledger.violations == ["a request before Retry-After had passed"] * 2
+
+
+@pytest.mark.network
+def test_who_was_told_that_his_orders_are_too_many_has_no_excuse(mock, plain):
+    mock.faults.add("status", on="place_order", at="before_accept", status=429, code=-1015, retry_after=60)
+    assert [plain.place(name)[0] for name in ("a", "b")] == [429, 429]
+    assert plain.request("GET", "/api/v3/time")[0] == 200
+    assert mock.ledger.violations == ["an order before Retry-After had passed"]
+    assert mock.ledger.orders() == []

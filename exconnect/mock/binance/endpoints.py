@@ -26,6 +26,7 @@ class Call:
     operation: str = ""
     status: int = 200
     counted: bool = field(default=False)
+    connection: int = 0
 
 
 @dataclass(frozen=True, slots=True)

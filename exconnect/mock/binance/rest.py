@@ -37,6 +37,7 @@ CONNECTIONS = (300, 300)
 ORDERS_PER_DAY = 200_000
 TAKER_CREDIT, MAKER_CREDIT = -1, -5
 _UNITS = ((86_400, "DAY", "D"), (3600, "HOUR", "H"), (60, "MINUTE", "M"), (1, "SECOND", "S"))
+_TOO_MANY_ORDERS = -1015
 _HTML = "<html><body><h1>Forbidden</h1></body></html>"
 
 
@@ -90,12 +91,12 @@ class Rest:
     def _act(self, request: Request, now_ms: int, arrival: Arrival) -> tuple[Any, dict[str, str]]:
         endpoint = ENDPOINTS.get((request.method, request.path))
         if endpoint is None:
-            self.admit(1, now_ms)
+            self.admit(1, now_ms, request.connection)
             raise Fail(-1000, "Path not found.", status=404)
         params = Params(arrival.params, self._world.markets)
         self.look_for_exponents(arrival.params)
         weight = self.cost(endpoint, params)
-        self.admit(weight, now_ms)
+        self.admit(weight, now_ms, request.connection)
         if arrival.problem is not None:
             raise arrival.problem
         if not endpoint.is_free:
@@ -104,6 +105,7 @@ class Rest:
             if endpoint.is_signed:
                 authenticate(request, arrival.params, self._keys, now_ms)
             call = self.call(params, now_ms, arrival.operation)
+            call.connection = request.connection
             body = self.run(endpoint, call)
         except Fail:
             if endpoint.is_free:
@@ -130,9 +132,9 @@ class Rest:
         except Fail:
             return 1
 
-    def admit(self, weight: int, now_ms: int) -> None:
+    def admit(self, weight: int, now_ms: int, connection: int) -> None:
         """Raises: Fail when a limit is used up."""
-        refused = self.gate.admit((weight, 1), now_ms)
+        refused = self.gate.admit((weight, 1), now_ms, connection)
         if refused is not None:
             raise limited(refused, now_ms)
 
@@ -189,13 +191,14 @@ class Rest:
 
     # Faults
 
-    def status(self, plan: FaultPlan, now_ms: int) -> Response:
-        """The answer that a ``status`` fault asks for."""
+    def status(self, plan: FaultPlan, request: Request, now_ms: int) -> Response:
+        """The answer that a ``status`` fault asks for; who is told to wait by it must."""
         headers = self.usage(now_ms)
         if plan.retry_after is not None:
-            headers["Retry-After"] = f"{plan.retry_after:g}"
+            headers["Retry-After"] = f"{plan.retry_after:.3f}".rstrip("0").rstrip(".")
             if plan.status in {418, 429}:
-                self.gate.shut(now_ms + int(plan.retry_after * 1000), now_ms)
+                limit = self.order_count if plan.code == _TOO_MANY_ORDERS else self.gate
+                limit.shut(now_ms + int(plan.retry_after * 1000), now_ms, request.connection)
         if plan.status == 403 and plan.code is None:
             return Response(403, _HTML, headers, "text/html")
         code = plan.code if plan.code is not None else BY_STATUS.get(plan.status, -1000)

@@ -16,7 +16,7 @@ from .errors import Fail, amending, placing
 from .placing import ORDER_OPTIONAL, ORDER_REQUIRED, response_type, wish_of
 
 if TYPE_CHECKING:
-    from exconnect.mock.limits import Window
+    from exconnect.mock.limits import Full
     from exconnect.mock.orders import NewOrder, Order
 
     from .endpoints import Call
@@ -34,7 +34,7 @@ def place(call: Call) -> Json:
     """A new order."""
     wish = wish_of(call.params)
     answer = response_type(call.params, wish.type)
-    full = call.order_count.admit(1, call.now_ms)
+    full = call.order_count.admit(1, call.now_ms, call.connection)
     if full is not None:
         raise too_many_orders(full, call.now_ms)
     return _answer(_place(call, wish), answer)
@@ -151,9 +151,9 @@ def _check_before_cancel(call: Call, wish: NewOrder) -> None:
         raise placing(refused) from refused
 
 
-def _full(call: Call) -> Window | None:
+def _full(call: Call) -> Full | None:
     """The order count that is used up; an error unless only the cancel is wanted then."""
-    full = call.order_count.admit(1, call.now_ms)
+    full = call.order_count.admit(1, call.now_ms, call.connection)
     wanted = call.params.optional("orderRateLimitExceededMode") or "DO_NOTHING"
     if wanted not in _EXCEEDED:
         raise Fail(-1130, _invalid("orderRateLimitExceededMode"))
@@ -217,11 +217,12 @@ def _answer(order: Order, kind: str) -> Json:
     return {"ACK": shapes.ack, "RESULT": shapes.result, "FULL": shapes.full}[kind](order)
 
 
-def too_many_orders(window: Window, now_ms: int) -> Fail:
+def too_many_orders(full: Full, now_ms: int) -> Fail:
     """The refusal of an order beyond the count."""
+    window = full.window
     number, span = _SPANS.get(window.seconds, (window.seconds, "SECOND"))
     message = f"Too many new orders; current limit is {window.limit} orders per {number} {span}."
-    wait = max(1, -(-(window.ends_ms(now_ms) - now_ms) // 1000))
+    wait = max(1, -(-(full.until_ms - now_ms) // 1000))
     return Fail(-1015, message, status=429, headers={"Retry-After": str(wait)})
 
 

@@ -28,6 +28,7 @@ class Call:
     operation: str = ""
     granted: int = 1
     api_key: str = ""
+    connection: int = 0
     extra: Json = field(default_factory=dict)
 
 

@@ -37,6 +37,7 @@ OPERATIONS = frozenset(
 IP_LIMIT = (600, 5)
 BAN_MS = 600_000
 NAMES = frozenset({"ip", "orders"})
+_TOO_MANY_OF_ONE = 10006
 _TOO_FREQUENT = "<html><body><h1>403 Forbidden</h1><p>access too frequent</p></body></html>"
 _FORBIDDEN = "<html><body><h1>403 Forbidden</h1></body></html>"
 
@@ -96,7 +97,7 @@ class Rest:
         return response
 
     def _at_the_door(self, request: Request, now_ms: int) -> Response | None:
-        if not self.address.admits(now_ms):
+        if not self.address.admits(now_ms, request.connection):
             return Response(403, _TOO_FREQUENT, {}, "text/html")
         if request.method == "GET" and request.body:
             return Response(403, _FORBIDDEN, {}, "text/html")
@@ -114,7 +115,7 @@ class Rest:
         params.numbers(self._look_for_exponents)
         call = self.call(params, now_ms, arrival.operation)
         if endpoint.is_signed:
-            call.api_key = authenticate(request, self.keys, now_ms)
+            call.api_key, call.connection = authenticate(request, self.keys, now_ms), request.connection
             self.take(endpoint, call, headers)
         result = endpoint.handler(call)
         return envelope(0, "OK", result, call.extra, now_ms)
@@ -126,10 +127,10 @@ class Rest:
     def take(self, endpoint: Endpoint, call: Call, headers: dict[str, str]) -> None:
         """Counts a call of the account; the headers tell what is left. Raises: Fail when nothing was."""
         quota = self._quota(endpoint)
-        call.granted = quota.take(endpoint.units(call.params), call.now_ms)
+        call.granted = quota.take(endpoint.units(call.params), call.now_ms, call.connection)
         headers["X-Bapi-Limit"] = str(quota.window.limit)
         headers["X-Bapi-Limit-Status"] = str(quota.window.left(call.now_ms))
-        headers["X-Bapi-Limit-Reset-Timestamp"] = str(quota.window.frees_ms(call.now_ms))
+        headers["X-Bapi-Limit-Reset-Timestamp"] = str(quota.frees_ms(call.now_ms))
         if not call.granted:
             raise Fail(10006)
 
@@ -149,17 +150,26 @@ class Rest:
         if "e" in value.lower():
             self._world.record.violation(f"a number with an exponent: {name}={value}")
 
-    def status(self, plan: FaultPlan, now_ms: int) -> Response:
-        """The answer that a ``status`` fault asks for."""
+    def status(self, plan: FaultPlan, request: Request, now_ms: int) -> Response:
+        """The answer that a ``status`` fault asks for; who is told to wait by it must."""
         headers = self.usage(now_ms)
         if plan.retry_after is not None:
-            headers["Retry-After"] = f"{plan.retry_after:g}"
-            if plan.status in {403, 429}:
-                self.address.shut(now_ms + int(plan.retry_after * 1000), now_ms)
+            headers["Retry-After"] = f"{plan.retry_after:.3f}".rstrip("0").rstrip(".")
+            self._shut(plan, request, now_ms + int(plan.retry_after * 1000), now_ms)
         if plan.status == 403 and plan.code is None:
             return Response(403, _TOO_FREQUENT, headers, "text/html")
         code = plan.code if plan.code is not None else BY_STATUS.get(plan.status, 10016)
         return Response(plan.status, _json(envelope(code, TEXTS.get(code, "Unknown error."), {}, {}, now_ms)), headers)
+
+    def _shut(self, plan: FaultPlan, request: Request, until_ms: int, now_ms: int) -> None:
+        endpoint = ENDPOINTS.get((request.method, request.path))
+        if plan.code == _TOO_MANY_OF_ONE and endpoint is not None and endpoint.is_signed:
+            self._quota(endpoint).shut(until_ms, now_ms, request.connection)
+        elif plan.status == 403:
+            self.address.shut(until_ms, now_ms, request.connection)
+        elif plan.status == 429:
+            broken = "a request before Retry-After had passed"
+            self.address.shut(until_ms, now_ms, request.connection, broken=broken)
 
 
 def envelope(code: int, message: str, result: Any, extra: Json, now_ms: int) -> Json:

@@ -64,6 +64,46 @@ def test_a_403_says_no_more(core):
     assert core.world.record.violations == ["a request during a ban"]
 
 
+@pytest.mark.parametrize("status", [200, 429])
+def test_too_many_of_an_endpoint_shut_out_that_endpoint_alone(core, answer_of, status):
+    fault = {"status": status, "code": 10006, "retry_after": 60}
+    core.faults.add("status", on="place_order", at="before_accept", **fault)
+    assert answer_of[0](core.create())["retCode"] == 10006
+    core.now += 59_000
+    refused = core.create()
+    assert answer_of[0](refused)["retCode"] == 10006
+    assert refused.headers["X-Bapi-Limit-Reset-Timestamp"] == str(core.now + 1_000)
+    assert answer_of[0](core.read("/v5/order/realtime"))["retCode"] == 0
+    assert core.world.record.violations == ["a request before the limit of /v5/order/create was reset"]
+    core.now += 1_000
+    assert answer_of[0](core.create())["retCode"] == 0
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "status, breach", [(429, "a request before Retry-After had passed"), (403, "a request during a ban")]
+)
+def test_who_was_told_on_the_connection_that_he_asks_on_has_no_excuse(mock, make_plain, status, breach):
+    first, other = make_plain(mock), make_plain(mock)
+    assert other.request("GET", "/v5/market/time")[0] == 200
+    mock.faults.add("status", on="fetch_time", status=status, retry_after=60)
+    assert first.request("GET", "/v5/market/time")[0] == status
+    assert other.request("GET", "/v5/market/time")[0] == 403  # may have been on its way
+    assert mock.ledger.violations == []
+    for plain in (first, other):
+        assert plain.request("GET", "/v5/market/time")[0] == 403
+    assert mock.ledger.violations == [breach] * 2
+
+
+@pytest.mark.network
+def test_who_was_told_that_an_endpoint_is_used_up_has_no_excuse(mock, make_plain):
+    mock.faults.add("status", on="place_order", at="before_accept", status=200, code=10006, retry_after=60)
+    plain = make_plain(mock)
+    assert [plain.place(name)[1]["retCode"] for name in ("a", "b")] == [10006, 10006]
+    assert mock.ledger.violations == ["a request before the limit of /v5/order/create was reset"]
+    assert mock.ledger.orders() == []
+
+
 def test_lag_hides_what_is_newer(core, answer_of):
     core.placed(orderLinkId="old")
     core.faults.add("lag", seconds=5)
