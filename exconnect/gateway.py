@@ -39,6 +39,7 @@ from exconnect.protocol.call import (
     Usage,
 )
 from exconnect.protocol.exchange import Exchange
+from exconnect.protocol.patience import is_credible
 from exconnect.protocol.signing import Signer
 from exconnect.resilience.breaker import Admission, CircuitBreaker, PartState
 from exconnect.resilience.clock import FRESH_S, MAX_AGE_S, Clock
@@ -57,6 +58,7 @@ _SAMPLE_S = 3.0
 _READ_WINDOW_MS, _CANCEL_WINDOW_MS = 5_000, 10_000
 _LEAST_WINDOW_MS, _MOST_WINDOW_MS = 1_500, 5_000
 _LIMITED_S, _BANNED_S = 10.0, 120.0  # where the exchange does not say for how long
+_MOMENT_S = 5.0  # a budget of one kind that is there again so soon is used up, which is no failure
 _PARTS = {
     Lane.CANCEL: "cancel",
     Lane.PLACE: "place",
@@ -212,8 +214,19 @@ class Gateway:
         self._sync(self._env.now() + timeout, Lane.QUERY, BURST)
 
     def parts(self) -> dict[str, PartState]:
-        """How the breaker sees `"place"`, `"cancel"`, `"reads"`, `"market"` and `"auth"`, as far as they were used."""
-        return self._breaker.parts() | self._auth.parts()
+        """How the breaker sees `"place"`, `"cancel"`, `"reads"`, `"market"` and `"auth"`, as far as they were used.
+
+        `"limits"` is there from when the exchange first said stop.
+        """
+        limits = self._limiter.state(self._account, self._env.now())
+        return self._breaker.parts() | self._auth.parts() | ({} if limits is None else {"limits": limits})
+
+    def held_back(self) -> frozenset[str]:
+        """The parts of which calls wait because the exchange said stop."""
+        holds = self._limiter.holds(self._account, self._env.now())
+        if any(hold.kind is None for hold in holds):
+            return frozenset(_PARTS.values())
+        return frozenset(_PARTS[hold.lane] for hold in holds)
 
     # ------------------------------------------------------------ one attempt
 
@@ -404,17 +417,27 @@ class Gateway:
         return result
 
     def _heed(self, call: Call[Any], failure: Failure, usage: Usage) -> None:
-        """The exchange said stop: nobody who shares the limiter sends until then."""
+        """The exchange said stop: nobody who shares the limiter sends until then what counts against the same limit."""
         error = failure.error
         is_banned = usage.banned or isinstance(error, Banned)
-        seconds = usage.retry_after or error.retry_after or (_BANNED_S if is_banned else _LIMITED_S)
-        error.add(retry_after=seconds)
+        seconds = usage.retry_after or error.retry_after or 0.0
+        if not seconds or not is_credible(seconds):
+            seconds = _BANNED_S if is_banned else _LIMITED_S
+        error.details["retry_after"] = seconds
         # A pool that this call takes nothing from would not hold it back: then it is the address.
         kind = None if is_banned or usage.exhausted not in {cost.kind for cost in call.costs} else usage.exhausted
         spread = self._env.uniform(0.0, min(1.0, seconds / 10))  # so that not all programs come back at once
-        self._limiter.ban(seconds + spread, self._env.now(), kind=kind, account=self._account)
+        self._limiter.ban(
+            seconds + spread,
+            self._env.now(),
+            kind=kind,
+            account=self._account,
+            lane=call.lane,
+            cause=None if kind is not None and seconds <= _MOMENT_S else f"{call.operation}: {error.message}",
+        )
         self._metrics.count("rate_limited")
-        _budget_log.warning("%s: nothing is sent for %.1f s", "banned" if is_banned else "rate limited", seconds)
+        what = "nothing" if kind is None else f"nothing that counts as {kind}"
+        _budget_log.warning("%s: %s is sent for %.1f s", "banned" if is_banned else "rate limited", what, seconds)
 
     def _record(self, part: str, result: _Done[Any] | Failure, *, is_signed: bool) -> None:
         now = self._env.now()

@@ -20,9 +20,10 @@ class LimitUse(NamedTuple):
 class PartHealth(Struct, frozen=True):
     """State of a part since when, and the cause if it is not well.
 
-    The parts are `"place"`, `"cancel"`, `"reads"`, `"market"`, `"auth"` and `"journal"`. `state` is `"closed"` (well),
-    `"open"` (not tried for a while: too many failures) or `"half_open"` (the next call tries). The journal is `"open"`
-    while it cannot be written.
+    The parts are `"place"`, `"cancel"`, `"reads"`, `"market"`, `"auth"`, `"journal"` and `"limits"`. `state` is
+    `"closed"` (well), `"open"` (not tried for a while: too many failures) or `"half_open"` (the next call tries). The
+    journal is `"open"` while it cannot be written, the limits while calls are held back because the exchange said stop
+    (a ban, or HTTP 429); the cause then says which ones, and for how long.
     """
 
     state: str
@@ -33,7 +34,8 @@ class PartHealth(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """Whether one can read, place and cancel now, and what stands behind that.
 
-    `ok`: everything that this client is there for can be done; one without a key, or `read_only`, places nothing.
+    `ok`: everything that this client is there for can be done; one without a key, or `read_only`, places nothing. None
+    of the `can_` is True while a ban, or HTTP 429, holds everything back.
     `clock_offset_ms` is the exchange's clock minus this machine's, None before the first sync.
     """
 

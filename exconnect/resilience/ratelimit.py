@@ -2,19 +2,21 @@
 
 A pool is a fixed window aligned to the exchange's clock, or one that rolls. What is reserved counts at once; the
 answer's headers hold the exchange's own count, other programs on this address included, and win: upwards always,
-downwards when nothing else is under way. Each lane has a ceiling, so that what matters more finds room; a cancel is
-held back by nothing but a ban, unless cancels have a budget of their own.
+downwards when nothing else is under way. Each lane has a ceiling, so that what matters more finds room. A cancel waits
+for no budget but its own, where cancels have one; told to stop, it stops like all that counts against the same limit.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from exconnect.environment import Environment
 from exconnect.errors import WouldExceedLimit
 from exconnect.protocol.call import Cost, Lane, Pool, Usage
+from exconnect.resilience.breaker import PartState
 
 # The part of a window that a lane may fill. What is above the last of them is headroom for other programs.
 CEILINGS = {
@@ -134,6 +136,17 @@ class Grant:
         self.number = number
 
 
+class Hold(NamedTuple):
+    """What waits because the exchange said stop; `kind` None: everything. `lane` is that of the call which was told."""
+
+    kind: str | None
+    lane: Lane
+    until: float
+    since: datetime
+    ends: datetime
+    cause: str
+
+
 class RateLimiter:
     """All budgets of one exchange at one address. `share` is the part of every limit that is ours.
 
@@ -143,12 +156,14 @@ class RateLimiter:
 
     def __init__(self, share: float = 1.0, env: Environment | None = None) -> None:
         self._share = share
-        self.changed = (env or Environment()).condition()
+        self._env = env or Environment()
+        self.changed = self._env.condition()
         self.version = 0
         self._pools: dict[str, Pool] = {}
         self._windows: dict[tuple[str, str], _Window] = {}
         self._plans: dict[tuple[tuple[Cost, ...], str], tuple[_Item, ...]] = {}
         self._bans: dict[tuple[str, str], float] = {}  # until when
+        self._holds: dict[tuple[str, str], Hold] = {}  # the latest of each, also when it is over
         self._last_strike = float("-inf")
         self._penance_until = float("-inf")
         self._number = 0
@@ -221,8 +236,20 @@ class RateLimiter:
                 window.used -= amount  # in a later window too: it was carried over
             self._notify()
 
-    def ban(self, seconds: float, now: float, *, kind: str | None = None, account: str = "") -> None:
-        """The exchange said stop, for so long: everything from this address, or what uses pools of one kind."""
+    def ban(
+        self,
+        seconds: float,
+        now: float,
+        *,
+        kind: str | None = None,
+        account: str = "",
+        lane: Lane = Lane.MARKET,
+        cause: str | None = None,
+    ) -> None:
+        """The exchange said stop, for so long: everything from this address, or what uses pools of one kind.
+
+        `lane` and `cause` are for who asks how things stand; without a `cause` it is not worth telling.
+        """
         with self.changed:
             key = ("", "") if kind is None else (kind, account if self._scope(kind) == "account" else "")
             known = self._bans.get(key, now)
@@ -230,8 +257,28 @@ class RateLimiter:
                 if now - self._last_strike <= _STRIKE_S:
                     self._penance_until = now + _PENANCE_S
                 self._last_strike = now
-            self._bans[key] = max(now + seconds, known)
+            until = self._bans[key] = max(now + seconds, known)
+            if cause is not None:
+                before, wall = self._holds.get(key), self._env.wall()
+                since = before.since if before is not None and now < before.until else wall
+                self._holds[key] = Hold(kind, lane, until, since, wall + timedelta(seconds=until - now), cause)
             self._notify()
+
+    def holds(self, account: str, now: float) -> list[Hold]:
+        """What is held back now."""
+        return [hold for hold in self._holds_of(account) if now < hold.until]
+
+    def state(self, account: str, now: float) -> PartState | None:
+        """`"open"` while something is held back, with the cause and for how long; None: nothing ever was."""
+        known, held = self._holds_of(account), self.holds(account, now)
+        if not known:
+            return None
+        if not held:
+            return PartState("closed", max(hold.ends for hold in known), None)
+        worst = max(held, key=lambda hold: (hold.kind is None, hold.until))
+        what = "everything" if worst.kind is None else f"what counts as {worst.kind}"
+        cause = f"{worst.cause}; {what} is held back for {worst.until - now:.1f} s more"
+        return PartState("open", worst.since, cause)
 
     def uses(self, account: str, wall_ms: int) -> dict[str, tuple[int, int, float]]:
         """By pool: units used of the limit, and in how many seconds the window ends."""
@@ -264,6 +311,10 @@ class RateLimiter:
             elif not kind or (kind in kinds and of in ("", account)):
                 wait = max(wait, until + lane * _REOPEN_S - now)
         return wait
+
+    def _holds_of(self, account: str) -> list[Hold]:
+        with self.changed:
+            return [hold for (_, of), hold in self._holds.items() if of in ("", account)]
 
     def _plan(self, costs: tuple[Cost, ...], account: str) -> tuple[_Item, ...]:
         items = tuple(

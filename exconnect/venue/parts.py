@@ -368,15 +368,17 @@ class Venue:
         halted, keyed = self.account.intents.halt_state() is not None, self.plan.credentials is not None
         states = self.gateway.parts() | self.account.intents.parts()
         parts = {name: PartHealth(*part) for name, part in states.items()}
-        failing = {name for name, part in parts.items() if part.state == "open"}
+        held = self.gateway.held_back()
+        failing = {name for name, part in parts.items() if part.state == "open"} | held
         may_place = keyed and not self.plan.settings.read_only
         can_read = "reads" not in failing
+        can_cancel = keyed and "cancel" not in held  # the breaker holds no cancel back, the exchange does
         can_place = can_read and may_place and not halted and failing.isdisjoint(("place", "journal"))
         return Health(
-            ok=can_read and (can_place or not may_place),
+            ok=can_read and (can_place or not may_place) and (can_cancel or not keyed),
             can_read=can_read,
             can_place=can_place,
-            can_cancel=keyed,
+            can_cancel=can_cancel,
             is_halted=halted,
             clock_offset_ms=self.host.clock.offset_ms,
             clock_error_ms=self.host.clock.error_ms,

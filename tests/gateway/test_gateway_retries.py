@@ -229,6 +229,41 @@ def test_where_the_exchange_does_not_say_for_how_long(gateway, server, market, s
     assert caught.value.retry_after == seconds
 
 
+@pytest.mark.parametrize("status, seconds", [(429, 10.0), (418, 120.0)])
+@pytest.mark.parametrize("named", ["inf", "nan", "-5", "0", "31536000"])
+def test_a_time_that_no_exchange_means_is_not_believed(gateway, server, market, named, status, seconds):
+    server.tell("/market", limited(named, status))
+    with pytest.raises(RateLimited) as caught:
+        gateway.execute(market, 5.0)
+    assert caught.value.retry_after == seconds
+    assert gateway.execute(market, 300.0)
+
+
+def test_what_is_held_back_is_told_until_the_time_is_over(gateway, server, env, market):
+    gateway.execute(market, 12.0)
+    assert (gateway.held_back(), "limits" in gateway.parts()) == (frozenset(), False)
+    server.tell("/market", limited(30, 418))
+    with pytest.raises(Banned):
+        gateway.execute(market, 12.0)
+    assert gateway.held_back() == {"place", "cancel", "reads", "market"}
+    told = gateway.parts()["limits"]
+    assert told.state == "open"
+    assert told.cause.startswith("market: go away; everything is held back for 3")
+    env.ahead += 31.0
+    over = gateway.parts()["limits"]
+    assert (gateway.held_back(), over.state, over.cause) == (frozenset(), "closed", None)
+    assert 30 <= (over.since - told.since).total_seconds() <= 31
+
+
+@pytest.mark.parametrize("seconds, held", [(5, set()), (30, {"place"})])
+def test_a_budget_that_is_used_up_for_a_moment_is_no_failure(gateway, server, place, seconds, held):
+    server.tell("/place", limited(seconds, **{"X-Exhausted": "orders"}))
+    with pytest.raises(RateLimited):
+        gateway.execute(place, 3.0)
+    assert gateway.held_back() == held
+    assert ("limits" in gateway.parts()) == bool(held)
+
+
 def test_too_many_orders_hold_back_orders_alone(gateway, server, place, cancel, query):
     server.tell("/place", limited(30, **{"X-Exhausted": "orders"}))
     with pytest.raises(RateLimited):

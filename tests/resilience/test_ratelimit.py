@@ -247,6 +247,32 @@ def test_a_ban_on_what_all_share_is_for_all(limiter):
     assert isinstance(reserve(limiter, (Cost("who knows"),), account="b"), float)
 
 
+def test_how_things_stand_is_told_for_each_account(limiter):
+    assert limiter.state("a", 50.0) is None
+    limiter.ban(10.0, 50.0, kind="orders", account="a", lane=Lane.PLACE, cause="too many")
+    assert [(hold.kind, hold.lane) for hold in limiter.holds("a", 59.9)] == [("orders", Lane.PLACE)]
+    assert limiter.state("a", 55.0).cause == "too many; what counts as orders is held back for 5.0 s more"
+    assert (limiter.holds("b", 55.0), limiter.state("b", 55.0)) == ([], None)
+    limiter.ban(2.0, 50.0, cause="go away")
+    assert limiter.state("a", 51.0).cause == "go away; everything is held back for 1.0 s more"
+    assert limiter.state("b", 51.0).state == "open"
+    assert limiter.state("a", 52.0).cause.startswith("too many")
+    assert limiter.state("b", 52.0)[::2] == ("closed", None)
+    assert limiter.state("a", 60.0)[::2] == ("closed", None)
+
+
+def test_who_is_told_again_has_been_held_back_since_the_first_time(limiter):
+    limiter.ban(10.0, 50.0, cause="stop")
+    since = limiter.state("a", 50.0).since
+    limiter.ban(30.0, 55.0, cause="stop, I said")
+    again = limiter.state("a", 55.0)
+    assert (again.since, again.cause) == (since, "stop, I said; everything is held back for 30.0 s more")
+    limiter.ban(1.0, 56.0)  # not worth telling
+    assert limiter.state("a", 56.0).cause == "stop, I said; everything is held back for 29.0 s more"
+    limiter.ban(5.0, 90.0, cause="once more")
+    assert limiter.state("a", 90.0).since > since
+
+
 def test_a_second_refusal_soon_halves_the_ceilings(limiter):
     limiter.ban(1.0, 50.0)
     limiter.ban(1.0, 50.1)  # the same one, heard by another thread

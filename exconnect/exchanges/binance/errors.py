@@ -33,6 +33,7 @@ from exconnect.errors import (
 from exconnect.exchanges.binance import wire
 from exconnect.protocol.call import Failure, FailureKind, Response, Usage
 from exconnect.protocol.exchange import Absence
+from exconnect.protocol.patience import date, is_credible, named_wait
 
 _KEY_HINT = (
     "is the key of this environment (live, testnet and demo each have their own), "
@@ -275,12 +276,12 @@ def _limit_class(status: int, text: str) -> type[ExconnectError]:
 
 def _wait(response: Response, refusal: wire.Error | None) -> float:
     """Seconds to stay away: the longest that the answer names, else what is usual."""
-    named = [_number(response.headers.get("retry-after"))]
+    named = [named_wait(response)]
     ban = None if refusal is None else _BAN.search(refusal.msg)
-    now = _date(response.headers.get("date"))
+    now = date(response.headers.get("date"))
     if ban is not None and now is not None:
         named.append(int(ban[1]) / 1000 - now)
-    known = [seconds for seconds in named if seconds is not None and seconds >= 0]
+    known = [seconds for seconds in named if seconds is not None and is_credible(seconds)]
     if known:
         return max(known)
     if response.status == 403:
@@ -288,20 +289,6 @@ def _wait(response: Response, refusal: wire.Error | None) -> float:
     if refusal is not None and _limit_class(response.status, refusal.msg) is RateLimited:
         return _WINDOW_SECONDS.get(refusal.code, _MINUTE)
     return _BAN_SECONDS if response.status != 429 else _MINUTE
-
-
-def _number(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isascii() and text.isdigit() else None
-
-
-def _date(text: str | None) -> float | None:
-    """The exchange's clock in the Date header, seconds since 1970."""
-    from email.utils import parsedate_to_datetime  # a tenth of the import time, for a ban now and then
-
-    try:
-        return None if text is None else parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None
 
 
 _USED = re.compile(r"x-mbx-(used-weight|order-count)-(\d{1,6})([smhd])")
@@ -316,11 +303,30 @@ def usage(response: Response) -> Usage:
         match = _USED.fullmatch(name) if name.startswith("x-mbx-") else None
         if match is not None and value.isascii() and value.isdigit() and len(value) < 18:
             used[f"{_KINDS[match[1]]}_{int(match[2]) * _UNITS[match[3]]}s"] = int(value)
-    if response.status not in (403, 418, 429):
+    if 200 <= response.status < 300:
         return Usage(used)
     refusal = _refusal(response.body)
-    if refusal is not None and response.status == 403 and not _is_firewall(403, refusal):
+    if not _says_stop(response.status, refusal):
         return Usage(used)
     banned = _limit_class(response.status, "" if refusal is None else refusal.msg) is Banned
-    exhausted = "orders" if refusal is not None and refusal.code == _TOO_MANY_ORDERS and not banned else None
+    exhausted = "orders" if refusal is not None and not banned and _is_about_orders(refusal) else None
     return Usage(used, _wait(response, refusal), banned, exhausted)
+
+
+def _says_stop(status: int, refusal: wire.Error | None) -> bool:
+    if status in (418, 429):
+        return True
+    if status == 403:
+        return refusal is None or _is_firewall(403, refusal)
+    return refusal is not None and status < 500 and _meaning(refusal)[1] is FailureKind.LIMIT
+
+
+def _is_about_orders(refusal: wire.Error) -> bool:
+    """Whether it is the count of orders that is used up, be it for half of a cancel-replace."""
+    if refusal.code == _TOO_MANY_ORDERS or refusal.data is None:
+        return refusal.code == _TOO_MANY_ORDERS
+    try:
+        placed = _half(wire.read(wire.Replacement, refusal.data).new_order_response)
+    except MalformedMessage:
+        return False
+    return placed is not None and placed.code == _TOO_MANY_ORDERS

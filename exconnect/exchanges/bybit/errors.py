@@ -33,6 +33,7 @@ from exconnect.errors import (
 from exconnect.exchanges.bybit import wire
 from exconnect.protocol.call import Failure, FailureKind, Pool, Response, Usage
 from exconnect.protocol.exchange import Absence
+from exconnect.protocol.patience import named_wait
 
 Meaning = tuple[type[ExconnectError], FailureKind]
 
@@ -200,8 +201,8 @@ def _by_status(response: Response) -> Failure:
         kind_of_error = Unavailable if status >= 500 else ExchangeError
         text = _REDIRECT if 300 <= status < 400 else "an answer that is not the exchange's"
         found = _Fallback(kind_of_error, FailureKind.SERVER, text)
-    named = _integer(response.headers.get("retry-after"))
-    wait = found.wait if named is None else float(named)
+    named = named_wait(response)
+    wait = found.wait if named is None else named
     details = {} if found.wait is None else {"retry_after": wait}
     return Failure(found.kind, _made(found.error, f"HTTP {status}: {found.text}", response, **details))
 
@@ -266,7 +267,8 @@ def rejection(row: wire.Order, symbol: str) -> OrderRejected:
 # ---- limits ---------------------------------------------------------------------------------------------------------
 
 # Counted per address, not per account and endpoint: everything waits.
-_ADDRESS_LIMITS = (10018, 10403)
+_ADDRESS_LIMITS = frozenset({10018, 10403})
+_OVERLOADED = 429
 
 
 def usage(response: Response) -> Usage:
@@ -280,8 +282,19 @@ def usage(response: Response) -> Usage:
         return Usage(used, failure.error.retry_after, banned=is_ban, pools=pools)
     if response.status != 429 and (refused is None or _CODES[refused] is not _LIMIT):
         return Usage(used, pools=pools)
-    of_address = refused in _ADDRESS_LIMITS
-    return Usage(used, _wait(response), exhausted=None if of_address else kind or None, pools=pools)
+    exhausted = None if _is_about_all(response, refused) else kind or None
+    return Usage(used, _wait(response), exhausted=exhausted, pools=pools)
+
+
+def _is_about_all(response: Response, refused: int | None) -> bool:
+    """Whether a refusal is about more than one endpoint of one account.
+
+    A 429 is the guard of the whole system. It comes as a status, or as the code of the trading service: then, if it
+    names no time, cancels still try for themselves.
+    """
+    if refused is None or refused == _OVERLOADED:
+        return response.status == 429 or named_wait(response) is not None
+    return refused in _ADDRESS_LIMITS or _CODES[refused] is not _LIMIT
 
 
 def _refused(response: Response) -> int | None:
@@ -303,9 +316,9 @@ def _budget(response: Response, kind: str) -> tuple[dict[str, int], tuple[Pool, 
 
 def _wait(response: Response) -> float:
     """Seconds to stay away: what the answer says, else until the endpoint's budget is there again."""
-    named = _integer(response.headers.get("retry-after"))
+    named = named_wait(response)
     if named is not None:
-        return float(named)
+        return named
     reset = _integer(response.headers.get("x-bapi-limit-reset-timestamp"))
     now = _integer(response.headers.get("timenow"))
     if now is None:

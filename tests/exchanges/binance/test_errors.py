@@ -205,6 +205,10 @@ BAN = {"code": -1003, "msg": "Way too much request weight used; IP banned until 
         (418, BAN, {}, 120),
         (400, BAN, {"date": DATE}, 100),
         (418, HTML, {"retry_after": "1e9"}, 120),
+        (418, HTML, {"retry_after": "31536000"}, 120),
+        (418, HTML, {"retry_after": "Sat, 30 Jul 2022 01:59:20 GMT", "date": DATE}, 60),
+        (418, {"code": -1003, "msg": "IP banned until 9999999999999."}, {"date": DATE, "retry_after": "30"}, 30),
+        (429, HTML, {"retry_after": "-1"}, 60),
         (403, HTML, {}, 300),
         (403, HTML, {"retry_after": "5"}, 5),
         (403, {"code": -9999, "msg": "Something new."}, {}, 300),
@@ -254,6 +258,20 @@ def halves(cancel, new, cancel_response, new_response):
         "cancelResponse": cancel_response,
         "newOrderResponse": new_response,
     }
+
+
+def test_half_of_a_replacement_may_be_one_order_too_many(reply):
+    body = {"code": -2021, "msg": "Partly done.", "data": halves("SUCCESS", "FAILURE", ORDER, COUNT)}
+    assert errors.usage(reply(429, body, retry_after="9")).exhausted == "orders"
+    body["data"]["newOrderResponse"] = FUNDS
+    assert errors.usage(reply(429, body, retry_after="9")).exhausted is None
+    body["data"] = {"retryAfter": 5}
+    assert errors.usage(reply(429, body, retry_after="9")).exhausted is None
+
+
+def test_a_limit_is_one_whatever_its_status(reply):
+    usage = errors.usage(reply(400, COUNT, retry_after="9"))
+    assert (usage.retry_after, usage.banned, usage.exhausted) == (9, False, "orders")
 
 
 ORDER = {"symbol": "BTCUSDT", "orderId": 3, "clientOrderId": "x"}

@@ -230,8 +230,28 @@ def test_bans(reply):
     elsewhere = errors.usage(reply(403, b"your country", CREATE))
     assert (elsewhere.retry_after, elsewhere.banned) == (None, False)
     assert not errors.usage(reply(403, refusal(10010), CREATE)).banned
-    busy = errors.usage(reply(429, b"", "/v5/market/time"))
-    assert (busy.retry_after, busy.banned, busy.exhausted) == (2.0, False, "market/time")
+
+
+@pytest.mark.parametrize(
+    "status, body, headers, wait, exhausted",
+    [
+        (429, b"", {}, 2.0, None),
+        (429, b"", {"retry_after": "60"}, 60.0, None),
+        (429, refusal(429), {"retry_after": "60"}, 60.0, None),
+        (429, refusal(0), {"retry_after": "60"}, 60.0, None),
+        (429, refusal(170131), {"retry_after": "60"}, 60.0, None),
+        (429, refusal(10006), {"retry_after": "60"}, 60.0, "order/create"),
+        (429, refusal(10018), {"retry_after": "60"}, 60.0, None),
+        (200, refusal(429), {"retry_after": "60"}, 60.0, None),
+        (200, refusal(429), {}, 2.0, "order/create"),  # the trading service has much to do: a cancel may try
+        (200, refusal(10006), {"retry_after": "60"}, 60.0, "order/create"),
+        (200, refusal(10006), {"retry_after": "31536000"}, 2.0, "order/create"),
+        (429, b"", {"retry_after": "-1"}, 2.0, None),
+    ],
+)
+def test_what_a_limit_is_about(reply, status, body, headers, wait, exhausted):
+    usage = errors.usage(reply(status, body, CREATE, **headers))
+    assert (usage.retry_after, usage.exhausted, usage.banned) == (wait, exhausted, False)
 
 
 def test_a_refusal_that_is_no_limit(reply):
