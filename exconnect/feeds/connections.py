@@ -93,7 +93,8 @@ class Connections:
         self._retired: list[Counters] = []
         self._numbers = 0
         self._place: dict[Topic, Feed] = {}
-        self._wanted: set[Address] = set()
+        self._wanted: set[Address] = set()  # of the market's
+        self._named: set[Address] = set()  # of the account's, with a symbol
         self._depths: dict[str, int] = {}
         self._known: dict[str, Instrument] = {}
         self._asking: dict[str, int] = {}  # symbols being looked up, and how often that failed
@@ -117,8 +118,10 @@ class Connections:
             books = {Address("book", symbol) for symbol in kept}
             self._wanted = books.union(address for address in heard if address.kind in PUBLIC)
             self._router.update(heard)
-            self._want_private({address for address in heard if address.kind in PRIVATE})
-            wanted = {address.symbol for address in self._wanted}
+            private = {address for address in heard if address.kind in PRIVATE}
+            self._named = {address for address in private if address.symbol and address.kind != "balance"}
+            self._want_private(private)
+            wanted = {address.symbol for address in self._wanted | self._named}
             self._refused = {symbol: why for symbol, why in self._refused.items() if symbol in wanted}
             self._report_refused()
             new = sorted(wanted - self._known.keys() - self._asking.keys() - self._refused.keys())
@@ -129,7 +132,7 @@ class Connections:
 
     def _want_private(self, wanted: set[Address]) -> None:
         """One connection for the account, as long as somebody listens."""
-        named = (address.symbol for address in sorted(wanted) if address.symbol and address.kind != "balance")
+        named = (address.symbol for address in sorted(self._named))
         self._handouts.is_wanted = any(address.kind == "fill" for address in wanted)
         self._private_symbols = tuple(dict.fromkeys((*self._symbols, *named)))
         if wanted and self._private is None:
@@ -192,7 +195,7 @@ class Connections:
         self._venue.jobs("market").submit(partial(self._look_up, [symbol]), pause)
 
     def _report_refused(self) -> None:
-        refused = {address for address in self._wanted if address.symbol in self._refused}
+        refused = {address for address in self._wanted | self._named if address.symbol in self._refused}
         for address in sorted(refused - self._reported):
             reason = self._refused[address.symbol]
             log.warning("%s of %s is refused: %s", address.kind, address.symbol, reason)

@@ -96,7 +96,7 @@ class SlowHandler(Notice, frozen=True, kw_only=True, eq=False):
 
 
 class TopicRefused(Notice, frozen=True, kw_only=True, eq=False):
-    """The exchange refused a subscription of this kind; the others go on."""
+    """The exchange refused a subscription of this kind, or lists no such symbol; the others go on."""
 
     kind: str
 

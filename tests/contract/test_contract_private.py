@@ -13,7 +13,7 @@ from exconnect.credentials import Credentials
 from exconnect.errors import AuthenticationError, ConfigurationError
 from exconnect.feeds import private
 from exconnect.model.enums import OrderStatus, Source, StreamStatus
-from exconnect.model.events import GapClosed, HandlerFailed
+from exconnect.model.events import GapClosed, HandlerFailed, TopicRefused
 from exconnect.trading.orders import RANKS
 
 pytestmark = pytest.mark.network
@@ -100,6 +100,22 @@ def test_a_life_of_an_order(mock, client, stream):
     assert orders.items[-1].fills == tuple(fills.items)
     free = mock.ledger.balances()
     balances.until(lambda items: {b.asset: (b.free, b.locked) for b in items} == {k: free[k] for k in ("BTC", "USDT")})
+
+
+def test_a_misspelt_symbol_is_told_of_as_with_a_book(mock, client, stream, caplog):
+    notices, orders = Seen(), Seen()
+    stream.on_notice(notices)
+    stream.on_order(orders, BTC, "BTC/UDST")
+    live(stream)
+    refused = notices.first(lambda notice: isinstance(notice, TopicRefused))
+    assert (refused.symbol, refused.kind) == ("BTC/UDST", "order")
+    assert "did you mean BTC/USDT" in refused.reason
+    told = [record for record in caplog.records if "order of BTC/UDST is refused" in record.getMessage()]
+    assert [record.levelname for record in told] == ["WARNING"]
+    stream.on_fill(Seen(), "BTC/UDST")  # while it runs
+    assert notices.count(2)[1].kind == "fill"
+    order = resting(client)  # the others go on
+    assert orders.first(lambda heard: heard.symbol == BTC).client_order_id == order.client_order_id
 
 
 def test_an_order_with_several_fills_which_its_reply_may_tell_too(mock, client, stream):
