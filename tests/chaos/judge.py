@@ -16,7 +16,6 @@ from exconnect.model.enums import OrderStatus
 from exconnect.trading.journal import Journal, _unpacked
 from exconnect.trading.orders import RANKS
 
-SYMBOL = "BTC/USDT"
 SLACK_S = 0.1
 AT_ONCE_S = 0.05
 CROWDED = 18  # calls of one kind in a second: Bybit takes 20, and a little of that is kept back
@@ -89,13 +88,15 @@ class Judge:
             if real.status != "rejected" and decimal(real.filled) > order.filled_quantity:
                 self._out.lost.append(f"{decimal(real.filled)} had been filled when a user was told {_said(order)}")
 
-    def open(self):
-        """Numbers of the orders that the exchange has open."""
-        return {number for number, real in self._engine.orders.items() if real.owner == USER and real.is_open}
+    def open(self, symbol):
+        """Numbers of the orders that the exchange has open, of a symbol or of the account."""
+        orders = self._engine.orders.items()
+        ours = {number: real.market.symbol for number, real in orders if real.owner == USER and real.is_open}
+        return {number for number, whose in ours.items() if symbol in (None, whose)}
 
     def swept(self, before):
         """A cancel of everything has come back; these were open when it was asked for."""
-        for number in before & self.open():
+        for number in before & self.open(None):
             self._out.violations.append(f"{self._engine.orders[number].placed_id} survived a cancel of all orders")
 
     def ended(self):
@@ -289,7 +290,7 @@ class Judge:
         here = trader.venue.account.orders.get(order.client_order_id)
         if not real.fills or not order.is_definite or (here is not None and not here.is_definite):
             return  # where another process has found out, this one may not know its number
-        fills = self._stage.asked(lambda: trader.client.fetch_fills(SYMBOL, order=order, timeout=30.0))
+        fills = self._stage.asked(lambda: trader.client.fetch_fills(order.symbol, order=order, timeout=30.0))
         told = {fill.id for fill in fills}
         if told != {str(fill.trade_id) for fill in real.fills}:
             self._out.lost.append(f"{_said(order)} has fills {sorted(told)}, the exchange says {len(real.fills)}")

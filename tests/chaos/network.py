@@ -19,8 +19,9 @@ from exconnect.mock.world import Setup
 from exconnect.protocol.call import Response
 from exconnect.transport.failures import Lost, NotSent
 
-SYMBOLS = {"BTC/USDT": "60000"}
-BALANCES = {"USDT": "1000000", "BTC": "100"}
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+PRICE = "60000"  # of each, so that a wish for one could be for the other
+BALANCES = {"USDT": "1000000", "BTC": "100", "ETH": "100"}
 LONGEST_LAG_S = 40.0
 
 KINDS = ("refused", "lost", "late", "unanswered", "slow", "status", "garbage", "redirect", "limit", "clock", "stalled")
@@ -133,13 +134,15 @@ class Weather:
 class Market:
     """The exchange, and the other people on it. `skew_ms`: by how much its clock is ahead."""
 
-    def __init__(self, timeline, exchange, seed):
+    def __init__(self, timeline, exchange, seed, symbols):
         self._timeline = timeline
         self._random = random.Random(f"{seed} market")
         self.exchange = exchange
+        self.symbols = symbols
         self.skew_ms = self._random.choice((0, 0, -1_700, 3_400))
         self.faults = Faults(lambda fault: self.core.on_fault(fault, self.now_ms()))
-        self.core = EXCHANGES[exchange](Setup(SYMBOLS, BALANCES, seed, 0.0, self.now_ms()), self.faults, None)
+        setup = Setup(dict.fromkeys(symbols, PRICE), BALANCES, seed, 0.0, self.now_ms())
+        self.core = EXCHANGES[exchange](setup, self.faults, None)
         self.is_flapping = False
         self._look = self.core.world.view
         self.core.world.view = self._view
@@ -151,7 +154,8 @@ class Market:
         """Somebody else takes what rests in the book."""
         self.advance()
         engine = self.core.world.engine
-        engine.execute("BTC/USDT", side, scaled(quantity), 0, self.now_ms())
+        for symbol in self.symbols:
+            engine.execute(symbol, side, scaled(quantity), 0, self.now_ms())
         self.core.world.settle()
 
     def lag(self, operation, seconds):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from judge import Judge
-from network import Market, Network, Weather
+from network import SYMBOLS, Market, Network, Weather
 from points import watched
 from timeline import Killed, Process, Timeline, VirtualEnvironment
 
@@ -22,7 +22,7 @@ from exconnect.errors import ExconnectError, OutcomeUnknown
 from exconnect.runtime import process as who
 from exconnect.venue import parts
 
-SYMBOL = "BTC/USDT"
+ONE_SYMBOL = 20_000_000  # seeds below it, of which the corpus is, tell stories of one symbol
 ENDPOINTS = Endpoints("https://chaos.example", "wss://chaos.example", "wss://chaos.example")
 STORY_S = 60.0  # virtual seconds that users get, at most
 RESOLVED_WITHIN_S = 120.0  # after the last fault, and the margin of a proof of absence
@@ -109,7 +109,8 @@ class Stage:
         self.exchange = exchange
         self.timeline = Timeline(seed)
         self.random = random.Random(f"{seed} story")
-        self.market = Market(self.timeline, exchange, seed)
+        self.symbols = SYMBOLS[:1] if seed < ONE_SYMBOL else SYMBOLS
+        self.market = Market(self.timeline, exchange, seed, self.symbols)
         self.weather = Weather(seed, exchange, kinds)
         self.credentials = Credentials(*self.market.core.keys.hmac())
         self.journal = folder / f"{exchange}-{seed}.journal"
@@ -269,6 +270,8 @@ class Story:
         self.random = stage.random
         self.timeline = stage.timeline
         self.known = []  # client order ids that somebody may refer to
+        self.places = {}  # and of what they are orders
+        self.symbols = random.Random(f"{stage.seed} symbols")
         self.errors = []
         self.has_heir = False
         self.wishes = []  # arguments of places that may be asked for again
@@ -365,10 +368,13 @@ class Story:
                     self.errors.append(error)
             self.timeline.sleep(self.random.choice((0.0, 0.01, self.random.uniform(0.0, 2.0))))
 
+    def _symbol(self):
+        return self.symbols.choice(self.stage.symbols)
+
     def _wish(self):
         draw = self.random
         side = draw.choice(("buy", "sell"))
-        wish = {"symbol": SYMBOL, "side": side, "quantity": draw.choice(("0.01", "0.02", "1.5"))}
+        wish = {"symbol": self._symbol(), "side": side, "quantity": draw.choice(("0.01", "0.02", "1.5"))}
         kind = draw.choice(("rests", "rests", "best", "best", "crosses", "market", "post only"))
         if kind == "market":
             return {**wish, "type": "market"}
@@ -382,7 +388,9 @@ class Story:
         return name
 
     def _placed(self, client, wish):
+        self.places[wish.get("client_order_id")] = wish["symbol"]
         order = self.stage.judge.timed(client.place_order, wish.get("client_order_id"), **wish)
+        self.places[order.client_order_id] = wish["symbol"]
         if order.client_order_id not in self.known:
             self.known.append(order.client_order_id)
         return order
@@ -398,9 +406,9 @@ class Story:
         try:
             self._placed(client, wish)
         except OutcomeUnknown:
-            self._ended(client, wish["client_order_id"])
+            self._ended(client, wish["client_order_id"], wish["symbol"])
             raise
-        self._ended(client, wish["client_order_id"])
+        self._ended(client, wish["client_order_id"], wish["symbol"])
 
     def _keyed(self, client):
         wish = self._wish() | {"idempotency_key": f"row {len(self.wishes)}"}
@@ -413,6 +421,7 @@ class Story:
 
     def _batch(self, client):
         wishes = [self._wish() | {"client_order_id": self._named()} for _ in range(self.random.randint(2, 4))]
+        self.places |= {wish["client_order_id"]: wish["symbol"] for wish in wishes}
         orders = [PlaceOrder(**wish) for wish in wishes]
         results = self.stage.judge.timed(client.place_orders, None, orders)
         if len(results) != len(orders):
@@ -421,22 +430,24 @@ class Story:
             if isinstance(result, ExconnectError):
                 self.stage.judge.raised(None, "batch", result)
 
-    def _ended(self, client, client_order_id):
-        order = self.stage.judge.timed(client.cancel_order, None, client_order_id, symbol=SYMBOL)
+    def _ended(self, client, client_order_id, symbol):
+        order = self.stage.judge.timed(client.cancel_order, None, client_order_id, symbol=symbol)
         self.stage.judge.told(order)
 
     def _cancel(self, client):
-        orders = client.orders.open(SYMBOL)
+        orders = client.orders.open()
         if orders:
-            self._ended(client, self.random.choice(orders).client_order_id)
+            order = self.random.choice(orders)
+            self._ended(client, order.client_order_id, order.symbol)
 
     def _cancel_blindly(self, client):
         """Whatever has become of it: the cancel may overtake the place."""
         if self.known:
-            self._ended(client, self.random.choice(self.known[-3:]))
+            name = self.random.choice(self.known[-3:])
+            self._ended(client, name, self.places[name])
 
     def _cancel_several(self, client):
-        orders = client.orders.open(SYMBOL)[:3]
+        orders = client.orders.open()[:3]
         results = self.stage.judge.timed(client.cancel_orders, None, orders)
         for result in results:
             if isinstance(result, ExconnectError):
@@ -445,7 +456,7 @@ class Story:
                 self.stage.judge.told(result)
 
     def _amend(self, client):
-        orders = [order for order in client.orders.open(SYMBOL) if order.price is not None and order.quantity]
+        orders = [order for order in client.orders.open() if order.price is not None and order.quantity]
         if not orders:
             return
         order = self.random.choice(orders)
@@ -454,15 +465,15 @@ class Story:
         self.stage.judge.told(amended)
 
     def _cancel_all(self, client):
-        symbol = SYMBOL if len(self.known) % 2 else None
-        before = self.stage.judge.open()
+        symbol = self._symbol() if len(self.known) % 2 else None
+        before = self.stage.judge.open(symbol)
         for order in self.stage.judge.timed(client.cancel_all_orders, None, symbol, timeout=15.0):
             self.stage.judge.told(order)
         self.stage.judge.swept(before)
 
     def _look(self, client):
         look = self.random.choice((client.fetch_open_orders, client.fetch_fills, client.fetch_orders))
-        self.stage.judge.timed(look, None, SYMBOL)
+        self.stage.judge.timed(look, None, self._symbol())
 
     def _resolve(self, client):
         if self.errors:
