@@ -21,6 +21,6 @@ with MockExchange("binance", seed=7) as mock:
     print("killed; orders at the exchange:", len(mock.ledger.orders()))
 
     with Client("binance", environment=mock) as client:
-        print("known here:", client.orders.open())
+        print("left behind:", *[f"{order.client_order_id} {order.status}" for order in client.orders.unresolved()])
         for order in client.recover():
             print(f"recovered: {order.client_order_id} {order.status} {order.quantity:.5f} at {order.price:.2f}")

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exconnect.errors import InvalidArgument, InvalidType, NotSupported, says_operation
+from exconnect.errors import InvalidArgument, NotSupported, says_operation
 from exconnect.model.enums import Capability
 from exconnect.model.market import INTERVALS, Book, Candle, FundingRate, Ticker, Trade, check_interval
 from exconnect.model.order import text_of
-from exconnect.model.values import When, datetime_of, ms_of, symbol_of
+from exconnect.model.values import When, count_of, datetime_of, ms_of, symbol_of
 from exconnect.protocol.pages import (
     Page,
     Pages,
@@ -110,7 +110,7 @@ class MarketData(ABC):
         venue, left = self._open(), self._timeout(timeout)
         instrument = venue.instrument(symbol, left)
         most = self._exchange.markets[instrument.market].book_depths[-1]
-        return venue.call(self._exchange.rest.fetch_book(instrument, _count(depth, "depth", most)), left)
+        return venue.call(self._exchange.rest.fetch_book(instrument, count_of(depth, "depth", most)), left)
 
     @says_operation
     def fetch_trades(
@@ -253,7 +253,7 @@ class MarketData(ABC):
             if iterator != "iter_trades" or Capability.TRADE_HISTORY in self._exchange.capabilities:
                 message = f"{message}; {iterator}() gives any number"
             raise InvalidArgument(message, {"argument": "limit"})
-        return _count(limit, "limit", most)
+        return count_of(limit, "limit", most)
 
     def _need(self, capability: Capability) -> None:
         if capability not in self._exchange.capabilities:
@@ -261,17 +261,9 @@ class MarketData(ABC):
             raise NotSupported(f"{name} has no {capability.value}", {"capability": capability.value, "exchange": name})
 
 
-def _count(value: int, argument: str, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidType(f"{argument} must be an int, not {type(value).__name__}", {"argument": argument})
-    if not 1 <= value <= most:
-        raise InvalidArgument(f"{argument}={value}: must be from 1 to {most}", {"argument": argument})
-    return value
-
-
 def left_of(limit: int | None) -> int | None:
     """The `limit` of an iterator: any number above zero, None for no limit."""
-    return None if limit is None else _count(limit, "limit", 10**15)
+    return None if limit is None else count_of(limit, "limit")
 
 
 def as_range(start: When | None, end: When | None) -> dict[str, int | None]:

@@ -92,6 +92,20 @@ def unified_of(symbol: Any, argument: str = "symbol") -> str:
     return str(symbol)
 
 
+def count_of(value: int, argument: str, most: int = 10**15) -> int:
+    """`value` if it is a number of things.
+
+    Raises:
+        InvalidType: it is no int.
+        InvalidArgument: it is below 1, or above `most`.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidType(f"{argument} must be an int, not {type(value).__name__}", {"argument": argument})
+    if not 1 <= value <= most:
+        raise InvalidArgument(f"{argument}={value}: must be from 1 to {most}", {"argument": argument})
+    return value
+
+
 def _sized(number: Decimal, argument: str) -> Decimal:
     try:
         fits = number.adjusted() < _DIGITS and EXACT.quantize(number, _FINEST) == number

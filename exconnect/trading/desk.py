@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, JournalUnavailable, OrderNotFound, UnknownSymbol
+from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Order, OrderRef, client_id_of
 from exconnect.protocol.pages import Page, Where, mark_order, whole
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from exconnect.trading.doubts import Doubts
     from exconnect.trading.instruments import Instruments
     from exconnect.trading.orders import OrderStore
+    from exconnect.trading.recorded import Recorded
     from exconnect.trading.strays import Strays
 
 T = TypeVar("T")
 
 log = logging.getLogger("exconnect.orders")
+
+_UNANSWERED = (OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN)
 
 
 class Desk(Struct, frozen=True):
@@ -39,6 +43,7 @@ class Desk(Struct, frozen=True):
     env: Environment
     instruments: Instruments
     orders: OrderStore
+    journaled: Recorded
     doubts: Doubts
     strays: Strays | None  # None without a journal: then nothing is written down of earlier orders
     instrument: Callable[[str, float], Instrument]  # symbol, timeout: loaded if need be
@@ -114,10 +119,10 @@ class Desk(Struct, frozen=True):
     def known(self, client_order_id: str) -> Order | None:
         """The newest snapshot; of an order that another process placed, what the journal has of it."""
         known = self.orders.get(client_order_id)
-        if known is None:
+        if known is None or (known.status in _UNANSWERED and self.journaled.is_left(client_order_id)):
             with suppress(JournalUnavailable):  # reads and cancels go on without one
                 recorded = self.recorded(client_order_id)
-                known = None if recorded is None else self.orders.recall(recorded)
+                known = known if recorded is None else self.orders.recall(recorded)
         return known
 
     def id_of(self, order: OrderRef) -> str:

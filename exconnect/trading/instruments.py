@@ -96,6 +96,17 @@ class Instruments(Mapping[str, Instrument]):
             raise self._unknown(symbol)
         return known
 
+    def check(self, symbol: str) -> None:
+        """Refuse what is known to be no symbol, without asking anybody.
+
+        Raises:
+            UnknownSymbol: it looks like none, or all that the exchange lists is known and it is not among that.
+        """
+        exchange_symbol = self._parse(symbol_of(symbol))
+        known = None if exchange_symbol is None else self.lookup(exchange_symbol)
+        if exchange_symbol is None or (self.is_whole if known is None else known.symbol != symbol):
+            raise self._unknown(symbol)
+
     def _load_one(self, symbol: str, load: Load, deadline: float) -> None:
         exchange_symbol = self._parse(symbol)
         if exchange_symbol is None:

@@ -19,6 +19,7 @@ from exconnect.model.order import PlaceOrder
 from exconnect.model.values import EXACT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from exconnect.environment import Environment
@@ -81,6 +82,12 @@ class IntentLog(Protocol):
 
     def orders(self, *, only_open: bool = False) -> list[Order]:
         """All intents that are kept, or those that are not over."""
+
+    def look(self, client_order_id: str) -> Order | None:
+        """The newest snapshot as it is to be read now, by who its process is: one that is gone sends nothing more."""
+
+    def news(self, open_here: Iterable[str]) -> list[Order]:
+        """What other processes have of orders, as far as it has changed, and what has ended of these."""
 
     def take_over(self) -> list[Order]:
         """Open orders of processes that are gone."""
@@ -229,6 +236,14 @@ class Intents:
 
     def orders(self, *, only_open: bool = False) -> list[Order]:
         """None that the order store does not have."""
+        return []
+
+    def look(self, client_order_id: str) -> Order | None:
+        """The newest snapshot, None if it is no intent."""
+        return self.get(client_order_id)
+
+    def news(self, open_here: Iterable[str]) -> list[Order]:
+        """None: no other process knows of this."""
         return []
 
     def take_over(self) -> list[Order]:

@@ -29,6 +29,7 @@ from exconnect.trading.orders import RANKS, Evidence, merge
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from exconnect.environment import Environment
@@ -75,7 +76,15 @@ WHERE client_order_id = :id AND epoch = :epoch AND is_done = 0
 _AT_FENCE = """
 SELECT fence.epoch, process, retired_ms FROM fence LEFT JOIN epoch USING (epoch) WHERE client_order_id = ?
 """
+# Whose an order is, and whether that process had begun to send it.
+_READ = """
+SELECT client_order_id, intent.epoch, process, attempt_epoch IS intent.epoch, snapshot
+FROM intent LEFT JOIN epoch USING (epoch)
+"""
+_OVER = f"{_READ} WHERE is_done > 0 AND client_order_id IN (SELECT value FROM json_each(?))"  # noqa: S608
 _SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by the exchange
+_Row = tuple[str, int, str | None, int, bytes]
+_Reading = tuple[bytes, bool | None]
 _DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
 _WHOLE_DAYS, _MOST_PRUNED = 30, 500  # how long every detail of an order is kept after it was wanted
 
@@ -96,6 +105,7 @@ class Journal:
         self._halted_here: Halt | None = None  # obeyed also when the file cannot be read
         self._unwritten_halt: Halt | None = None  # this process obeys what it could not tell the others
         self._has_heard_of_halt = True  # or has not looked yet
+        self._told: dict[str, tuple[_Reading, Order]] = {}  # what `news` has told last
 
     # ------------------------------------------------------------ intents
 
@@ -203,6 +213,9 @@ class Journal:
         if order.status is OrderStatus.PENDING_NEW and order.source is Source.LOCAL:
             return  # its wish says as much
         name = order.client_order_id
+        told = self._told.get(name)
+        if told is not None and told[1] == order:
+            return  # it was read here
         try:
             if name in self._unwritten:
                 self._write_wish(name)
@@ -248,12 +261,54 @@ class Journal:
         return _unpacked(found[0][0]) if found else None
 
     def orders(self, *, only_open: bool = False) -> list[Order]:
-        """All intents, or those that are not over; oldest first."""
+        """All intents, or those that are not over, as they are to be read now; oldest first."""
         if not self.path.exists():
             return []  # who only reads makes no file
         where = "WHERE is_done = 0" if only_open else ""
-        rows = self._file.rows(f"SELECT snapshot FROM intent {where} ORDER BY created_ms")  # noqa: S608
-        return [_unpacked(row[0]) for row in rows]
+        rows = self._file.rows(f"{_READ} {where} ORDER BY created_ms")
+        return [_order_of(reading) for _, reading in self._readings(rows)]
+
+    def look(self, client_order_id: str) -> Order | None:
+        """The newest snapshot, as it is to be read now; None if it is no intent.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if not self.path.exists():
+            return None
+        rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
+        return next((_order_of(reading) for _, reading in self._readings(rows)), None)
+
+    def news(self, open_here: Iterable[str]) -> list[Order]:
+        """What other processes have open or have left, and what has ended of these orders, which count as open here.
+
+        As it is to be read now, and only what has changed since it was told last. Nothing is taken over by that.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        rows = self._file.rows(f"{_READ} WHERE is_done = 0 AND intent.epoch IS NOT ?", (self._file.known_epoch(),))
+        rows += self._file.rows(_OVER, (msgspec.json.encode(list(open_here)).decode(),))
+        before, told, news = self._told, {}, []
+        for name, reading in self._readings(rows):
+            known = before.get(name)
+            if known is None or known[0] != reading:
+                # As a store gives it, so that `record` knows it again.
+                known = reading, Evidence.of(_order_of(reading)).order()
+                news.append(known[1])
+            told[name] = known
+        self._told = told
+        return news
+
+    def _readings(self, rows: Iterable[_Row]) -> Iterator[tuple[str, _Reading]]:
+        """Names, snapshots, and of an order whose process is gone whether that had begun to send it."""
+        mine, gone = self._file.known_epoch(), {}
+        for name, epoch, who, was_begun, snapshot in rows:
+            if who not in gone:
+                gone[who] = who is not None and not process.is_alive(who)
+            yield name, (snapshot, bool(was_begun) if gone[who] and epoch != mine else None)
 
     def recent(self, since_ms: int) -> list[Order]:
         """Those that are not over, and those that were begun since then by this machine's clock."""
@@ -305,9 +360,7 @@ class Journal:
         ).fetchall()
         found: list[Order] = []
         for snapshot, was_attempted in rows:
-            order = _unpacked(snapshot)
-            if order.status is OrderStatus.PENDING_NEW:
-                order = replace(order, status=OrderStatus.UNKNOWN if was_attempted else OrderStatus.NEVER_SENT)
+            order = _read(snapshot, was_begun=bool(was_attempted))
             if order.is_open:
                 found.append(order)
             db.execute(
@@ -507,6 +560,19 @@ def _plain(value: Any) -> Any:
 
 def _unpacked(snapshot: bytes) -> Order:
     return _decoder.decode(snapshot)
+
+
+def _order_of(reading: _Reading) -> Order:
+    snapshot, was_begun = reading
+    return _read(snapshot, was_begun=was_begun)
+
+
+def _read(snapshot: bytes, *, was_begun: bool | None) -> Order:
+    """An order as it is to be read; `was_begun`: whether its process, which is gone, had begun to send it."""
+    order = _unpacked(snapshot)
+    if order.status is not OrderStatus.PENDING_NEW or was_begun is None:
+        return order
+    return replace(order, status=OrderStatus.UNKNOWN if was_begun else OrderStatus.NEVER_SENT)
 
 
 def _made(kind: type, value: Any) -> Any:

@@ -92,6 +92,10 @@ class JournalFile:
         number: int = self.rows("SELECT last_insert_rowid()")[0][0]
         return self._epochs.setdefault(pid, number)
 
+    def known_epoch(self) -> int | None:
+        """The same, if it was drawn: who only reads needs none."""
+        return self._epochs.get(os.getpid())
+
     def change(self, statement: str, values: Values, *, waits: bool = True) -> int:
         """How many rows a statement has changed, which is all or nothing by itself.
 

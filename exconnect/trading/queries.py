@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exconnect.errors import InvalidArgument, JournalUnavailable, OutcomeUnknown
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Fill, Order, OrderRef
-from exconnect.model.values import seconds_of
+from exconnect.model.values import count_of, seconds_of
 from exconnect.protocol.pages import Page, Where
 from exconnect.trading.reconcile import find_out, look
 
@@ -29,7 +29,8 @@ _FOLLOWED_POLL_S = 5.0  # while a live stream tells of every change
 class OrderView:
     """`client.orders`: what is known of the account's orders, without asking the exchange.
 
-    Thread-safe. Only `wait` and `resolve` go to the network.
+    Of those of other processes, also of such as are gone, what the journal has, a second old at most; nothing is taken
+    over by a look at them. Thread-safe. Only `wait` and `resolve` go to the network.
     """
 
     def __init__(self, desk: Callable[[], Desk], watchers: Callable[[], Watchers]) -> None:
@@ -37,24 +38,45 @@ class OrderView:
         self._watchers = watchers
 
     def get(self, order: OrderRef) -> Order | None:
-        """The newest snapshot, None if the order is not known here.
+        """The newest snapshot, None if the order is known neither here nor to the journal.
 
-        Here: in this process. `wait`, `resolve` and the calls to the exchange know those of the journal too.
+        Raises:
+            InvalidArgument: an order of another exchange.
         """
-        desk = self._desk()
-        return desk.orders.get(desk.id_of(order))
+        desk = self._looked()
+        client_order_id = desk.id_of(order)
+        return desk.orders.get(client_order_id) or desk.journaled.find(client_order_id)
 
     def open(self, symbol: str | None = None) -> list[Order]:
-        """All that are open (`is_open`), oldest first."""
-        return self._desk().orders.open(symbol)
+        """All that are open (`is_open`), oldest first; also those that other processes have placed or have left.
+
+        Raises:
+            InvalidArgument: no symbol; `UnknownSymbol` if it is known that there is none of that name.
+        """
+        desk = self._looked(symbol)
+        return desk.orders.open(symbol)
 
     def history(self, symbol: str | None = None, *, limit: int = 100) -> list[Order]:
-        """The newest `limit` orders, newest first."""
-        return self._desk().orders.history(symbol, limit)
+        """The newest `limit` of what is known here, newest first: this process's orders, and what `open()` gave.
+
+        Raises:
+            InvalidArgument: no symbol, as in `open`, or a limit that cannot be right.
+        """
+        limit = count_of(limit, "limit")
+        desk = self._looked(symbol)
+        return desk.orders.history(symbol, limit)
 
     def unresolved(self) -> list[Order]:
-        """Orders that were sent and of which no answer came (`UNKNOWN`)."""
-        return [order for order in self._desk().orders.open() if order.status is OrderStatus.UNKNOWN]
+        """Orders that were sent and of which no answer came (`UNKNOWN`), by whatever process."""
+        return [order for order in self._looked().orders.open() if order.status is OrderStatus.UNKNOWN]
+
+    def _looked(self, symbol: str | None = None) -> Desk:
+        """Where it is kept, with what other processes have written down; without asking the exchange."""
+        desk = self._desk()
+        if symbol is not None:
+            desk.instruments.check(symbol)
+        desk.journaled.refresh()
+        return desk
 
     def wait(self, order: OrderRef, *, until: str = "done", timeout: float = 30.0) -> Order:
         """The newest snapshot once the order is over, or at the deadline; polls in the caller's thread.

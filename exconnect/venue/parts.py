@@ -39,6 +39,7 @@ from exconnect.trading.orders import OrderStore
 from exconnect.trading.prices import Prices
 from exconnect.trading.queries import AccountQueries
 from exconnect.trading.reconcile import Resolver
+from exconnect.trading.recorded import Recorded
 from exconnect.trading.strays import Strays
 from exconnect.trading.watchers import Watchers
 from exconnect.trading.zombies import Zombies
@@ -82,6 +83,7 @@ class Account:
         self.intents: IntentLog = (
             Intents(env) if journal is None else Journal(journal, env, durability=durability, exchange=exchange.name)
         )
+        self.journaled = Recorded(env, self.orders, self.intents)
         self.doubts = Doubts(env, self.intents, exchange.absence)
         self.orders.listen(self.intents.record)
         self.zombies = Zombies(env, self.orders, self.intents)
@@ -284,6 +286,7 @@ class Venue:
             env=self.env,
             instruments=self.host.instruments,
             orders=self.account.orders,
+            journaled=self.account.journaled,
             doubts=self.account.doubts,
             strays=self.account.strays,
             instrument=self.instrument,

@@ -2,6 +2,8 @@
 
 import re
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -42,6 +44,20 @@ def test_show_has_the_keys_with_which_orders_were_placed(run, client):
     client.place_order("BTC/USDT", "buy", "0.01", price="59000")
     assert [row["idempotency_key"] for row in run("journal", "show", "--json").last["orders"]] == ["invoice-17", None]
     assert "invoice-17" in run("journal", "show").out
+
+
+def test_what_a_killed_process_was_sending_is_not_shown_as_on_its_way(run, account):
+    hang = account.faults.add("hang", on="place_order", at="before_accept", seconds=30)
+    script = """
+from exconnect import Client
+Client("binance").place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="lost")
+"""
+    process = subprocess.Popen([sys.executable, "-c", script])
+    assert hang.wait(30)
+    assert [row["status"] for row in run("journal", "show", "--json").last["orders"]] == ["pending_new"]
+    process.kill()
+    process.wait()
+    assert [row["status"] for row in run("journal", "show", "--json").last["orders"]] == ["unknown"]
 
 
 def test_before_the_first_order(run, account):

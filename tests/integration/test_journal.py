@@ -101,6 +101,37 @@ Client("binance").place_order("BTC/USDT", "buy", "0.01", price="59000", client_o
         client.orders.resolve("somebody-else")
 
 
+def test_a_later_process_shows_what_a_killed_one_has_left_without_asking_anybody(client, mock, elsewhere):
+    script = """
+client = Client("binance")
+client.place_order("BTC/USDT", "buy", "0.01", type="market", client_order_id="filled")
+client.place_order("ETH/USDT", "buy", "0.01", price="2900", client_order_id="rests")
+client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="lost")
+"""
+    hang = mock.faults.add("hang", on="place_order", at="after_accept", seconds=30, after=2)
+    process = elsewhere(script, wait=False)
+    assert hang.wait(30)
+    process.kill()
+    process.communicate()
+    asked = len(mock.ledger.requests)
+
+    assert [order.client_order_id for order in client.orders.unresolved()] == ["lost"]
+    assert {order.client_order_id: order.status for order in client.orders.open()} == {
+        "rests": "new",
+        "lost": "unknown",
+    }
+    assert [order.client_order_id for order in client.orders.history("ETH/USDT")] == ["rests"]
+    assert client.orders.get("filled").status is OrderStatus.FILLED
+    assert client.orders.get("somebody-else") is None
+    assert len(mock.ledger.requests) == asked
+    with sqlite3.connect(client.journal) as db:
+        assert db.execute("SELECT COUNT(*) FROM epoch").fetchone() == (1,)
+        assert db.execute("SELECT COUNT(*) FROM epoch WHERE retired_ms IS NULL").fetchone() == (1,)
+
+    assert client.orders.resolve("lost").status is OrderStatus.NEW
+    assert client.orders.unresolved() == []
+
+
 def test_a_process_that_only_hears_of_an_order_forgets_neither_its_key_nor_its_time(client, mock, elsewhere):
     order = client.place_order(*BUY, price="59000", idempotency_key="row-9")
     script = """
@@ -156,7 +187,7 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    assert client.orders.get("mine-1") is None
+    assert client.orders.get("mine-1").status is OrderStatus.UNKNOWN  # it is gone, and nobody has asked yet
     client.place_order(*BUY, price="58000")
 
     order = client.orders.get("mine-1")
@@ -180,7 +211,7 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
     assert process.returncode == -signal.SIGKILL
 
     assert client.recover() == []
-    assert client.orders.get("mine-2") is None
+    assert client.orders.get("mine-2").status is OrderStatus.NEVER_SENT
     order = client.place_order(*BUY, price="59000", client_order_id="mine-2")
     assert order.status is OrderStatus.NEW
     assert len(mock.ledger.orders()) == 1
@@ -218,7 +249,7 @@ print(json.dumps(client.cancel_order("{order.client_order_id}", symbol="BTC/USDT
         assert elsewhere(script) == "canceled"
     else:
         client.raw.delete("/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
-    assert client.orders.get(order).status is OrderStatus.NEW
+    assert client.orders.get(order).status is (OrderStatus.CANCELED if is_written else OrderStatus.NEW)
     assert client.recover() == []
     assert client.orders.get(order).status is OrderStatus.CANCELED
     asked = [request for request in mock.ledger.requests if request.operation == "fetch_order"]

@@ -269,3 +269,24 @@ def test_who_waits_for_another_threads_load_waits_no_longer_than_it_may(shared):
 
     assert shared.instruments.find("BTC/USDT", load, 10) == make("BTC/USDT")
     assert shared.asked == [("BTCUSDT",)]
+
+
+def test_what_is_known_to_be_no_symbol_is_refused_without_asking(listing):
+    check = listing.instruments.check
+    check("BTC/UDST")  # nobody knows yet
+    for wrong in ("BTCUSDT", "btc/usdt", ""):
+        with pytest.raises(UnknownSymbol):
+            check(wrong)
+    listing.find("BTC/USDT")
+    check("BTC/UDST")
+    with pytest.raises(UnknownSymbol, match="did you mean BTC/USDT"):
+        check("BT/CUSDT")
+    with pytest.raises(UnknownSymbol):
+        listing.find("BTC/UDST")
+    asked = list(listing.asked)
+    with pytest.raises(UnknownSymbol) as caught:
+        check("BTC/UDST")
+    assert "BTC/USDT" in caught.value.suggestions
+    listing.env.moment = 100_000.0  # not fresh any more, and a symbol all the same
+    check("ETH/USDT")
+    assert listing.asked == asked
