@@ -110,7 +110,8 @@ def test_reconcile_waits_long_enough_to_know_that_an_order_never_arrived(run, cl
 
 def test_a_file_does_not_tell_whose_orders_the_exchange_shall_be_asked_for(run, client, monkeypatch):
     client.place_order("BTC/USDT", "buy", "0.01", price="59000")
-    monkeypatch.delenv("EXCONNECT_BINANCE_API_KEY")
+    for half in ("API_KEY", "API_SECRET"):
+        monkeypatch.delenv(f"EXCONNECT_BINANCE_{half}")
     error = run("journal", "reconcile", "--file", str(client.journal), "--json").failed("configuration_error", 2)
     assert error["message"].endswith("; the file alone is not enough, for the exchange is asked")
 
