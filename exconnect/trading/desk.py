@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from exconnect.errors import InvalidArgument, JournalUnavailable, OrderNotFound, UnknownSymbol
 from exconnect.model.enums import OrderStatus
 from exconnect.model.order import Order, OrderRef, client_id_of
+from exconnect.protocol.call import Lane
 from exconnect.protocol.pages import Page, Where, mark_order, whole
 
 if TYPE_CHECKING:
@@ -107,10 +109,14 @@ class Desk(Struct, frozen=True):
         known = self.instruments.lookup(name)
         return name if known is None else known.symbol
 
-    def ask_time(self, deadline: Deadline) -> None:
+    def ask_time(self, deadline: Deadline, lane: Lane = Lane.QUERY) -> None:
         """Hear from the exchange what time it is: only its own word says whether an order has expired."""
-        asked_at = self.env.now()
-        self.doubts.heard(self.call(self.rest.time(), max(deadline.left, 0.001)), asked_at)
+        asked_at, call = self.env.now(), msgspec.structs.replace(self.rest.time(), lane=lane)
+        self.doubts.heard(self.call(call, max(deadline.left, 0.001)), asked_at)
+
+    def is_stopped(self) -> bool:
+        """Whether the exchange has said stop, to cancels too: asking again would make it worse."""
+        return "cancel" in self.gateway.held_back()
 
     def deadline(self, timeout: float) -> Deadline:
         """A deadline that begins now."""

@@ -18,6 +18,7 @@ from exconnect.errors import (
     WouldExceedLimit,
 )
 from exconnect.model.enums import OrderStatus, Outcome
+from exconnect.protocol.call import Lane
 from exconnect.trading.reconcile import look
 
 if TYPE_CHECKING:
@@ -98,10 +99,8 @@ class Sweep:
         """What is open, and whether the exchange said so: if it does not answer, what is known here must do."""
         try:
             return self._open(symbol, self._desk.deadline(deadline.left / 3)), True  # time to cancel is left
-        except (RateLimited, WouldExceedLimit):
-            raise  # asking again would make it worse, and cancels are refused as well
         except ExconnectError as error:
-            if not error.retryable:
+            if not error.retryable or self._desk.is_stopped():
                 raise
             known = self._desk.orders.open(symbol)
             return [order for order in known if order.order_id is not None], False
@@ -116,7 +115,7 @@ class Sweep:
         sent = [o for o in desk.orders.open(symbol) if o.status in (OrderStatus.UNKNOWN, OrderStatus.PENDING_NEW)]
         if not any(map(desk.doubts.may_be_overtaken, sent)):
             return set()
-        desk.ask_time(deadline)
+        desk.ask_time(deadline, Lane.CANCEL)  # a cancel waits for it
         return {order.symbol for order in sent if desk.doubts.may_be_overtaken(order)}
 
     def _sweep(self, symbols: set[str], swept: _Swept, deadline: Deadline) -> None:

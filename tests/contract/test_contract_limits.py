@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exconnect import Banned, Client, RateLimited, WouldExceedLimit
+from exconnect import Banned, Client, OutcomeUnknown, RateLimited, WouldExceedLimit
+from exconnect.mock import MockExchange
 
 pytestmark = pytest.mark.network
 
@@ -107,3 +108,27 @@ def test_a_time_that_no_exchange_means_keeps_nobody_away_for_ever(client, mock, 
     with pytest.raises(RateLimited) as caught:
         client.fetch_ticker(BTC, timeout=1)
     assert caught.value.retry_after <= 60
+
+
+def test_a_cancel_of_all_goes_by_what_is_known_where_looking_is_too_much():
+    with MockExchange("bybit", seed=7, activity=0) as mock, Client("bybit", environment=mock) as client:
+        order = rest(client)
+        mock.faults.add("status", on="fetch_open_orders", times=None, status=200, code=10006, retry_after=60)
+        with pytest.raises(OutcomeUnknown):  # it could not look
+            client.cancel_all_orders(timeout=3)
+        assert mock.ledger.order(order.client_order_id).status == "canceled"
+        assert mock.ledger.violations == []
+
+
+def test_a_cancel_of_all_goes_by_what_is_known_where_reads_have_used_up_their_part():
+    with (
+        MockExchange("binance", seed=7, activity=0, limits={"request_weight": (100, 86_400)}) as mock,
+        Client("binance", environment=mock) as client,
+    ):
+        order = rest(client)
+        with pytest.raises(WouldExceedLimit):
+            client.fetch_open_orders(timeout=1)
+        with pytest.raises(OutcomeUnknown):
+            client.cancel_all_orders(timeout=3)
+        assert mock.ledger.order(order.client_order_id).status == "canceled"
+        assert mock.ledger.violations == []
