@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -70,6 +72,8 @@ class Settings:
             yield "account must be 1 to 64 printable characters"
         if not isinstance(self.risk, tuple) or not all(map(callable, self.risk)):
             yield "risk must be a sequence of callables (PlaceOrder, RiskView) -> bool | str | None: risk=[check]"
+        else:
+            yield from filter(None, map(_check_problem, self.risk))
         if self.journal is not None and not _is_path(self.journal):
             yield "journal must be a path, 'auto' or None"
         if self.durability not in ("process", "power"):
@@ -184,6 +188,29 @@ def _look_up(text: bytes, profile: str, exchange: str) -> dict[str, Any] | str:
     if not isinstance(table, dict):
         return f"[{profile}.{exchange}] must be a table"
     return {name: Secret.of(value) if name in _HIDDEN_KEYS else value for name, value in table.items()}
+
+
+def _check_problem(check: Any) -> str | None:
+    """Why a risk check cannot be asked: it would refuse every order, and nothing before the first would tell."""
+    inner, takes = check.func if isinstance(check, partial) else check, _signature(check)
+    name = getattr(inner, "__name__", None) or type(inner).__name__
+    if isinstance(check, type):
+        return f"risk: {name} is a class, not a check: write {name}({'…' if takes and takes.parameters else ''})"
+    if any(map(inspect.iscoroutinefunction, (inner, getattr(inner, "__call__", None)))):  # noqa: B004 - its code
+        return f"risk: {name} is a coroutine function: checks are plain functions"
+    try:
+        if takes is not None:
+            takes.bind(object(), object())
+    except TypeError:
+        return f"risk: a check takes the order and a RiskView, but this is {name}{takes}: write {name}(order, view)"
+    return None
+
+
+def _signature(function: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return None  # some functions of C do not tell
 
 
 def _is_metrics(value: Any) -> bool:

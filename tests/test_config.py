@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 from dataclasses import FrozenInstanceError, fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from exconnect.credentials import Credentials, Secret, has_credentials
 from exconnect.endpoints import Endpoints, is_loopback
 from exconnect.errors import ConfigurationError
 from exconnect.protocol.signing import signer
-from exconnect.trading.risk import MaxOrderRate, NoDuplicates
+from exconnect.trading.risk import MaxOrderRate, NoDuplicates, ReduceOnly
 
 KEY = "CANARYkeyIdCANARYkeyId1234"
 SECRET = "CANARYsecretCANARYsecret"
@@ -49,6 +50,14 @@ ELLIPTIC = pem(ec.generate_private_key(ec.SECP256R1()))
 
 def echo(payload):
     return payload
+
+
+def one_argument(order):
+    """No check: it has no room for the view."""
+
+
+async def wait_for(order, view):
+    """No check: what it gives is no answer."""
 
 
 def middle(text):
@@ -359,6 +368,17 @@ class TestSettings:
             ({"risk": None}, "risk must be a sequence of callables"),
             ({"risk": "MaxOrderValue"}, "risk must be a sequence of callables"),
             ({"risk": ["MaxOrderValue"]}, "risk must be a sequence of callables"),
+            ({"risk": [ReduceOnly]}, r"risk: ReduceOnly is a class, not a check: write ReduceOnly\(\)$"),
+            ({"risk": [MaxOrderRate]}, r"risk: MaxOrderRate is a class, not a check: write MaxOrderRate\(…\)$"),
+            (
+                {"risk": [MaxOrderRate(1, 1), one_argument]},
+                r"risk: a check takes .* but this is one_argument\(order\): write one_argument\(order, view\)$",
+            ),
+            (
+                {"risk": [partial(one_argument, 1)]},
+                "risk: a check takes the order and a RiskView, but this is one_argument",
+            ),
+            ({"risk": [wait_for]}, "risk: wait_for is a coroutine function: checks are plain functions"),
             *(
                 ({"proxy": proxy}, "proxy must be 'http://host:port', 'socks5h://host:port' or 'env'")
                 for proxy in (
@@ -380,7 +400,11 @@ class TestSettings:
         assert Settings("binance", proxy=proxy).proxy == proxy
 
     def test_risk_checks_keep_their_order(self):
-        assert Settings("binance", risk=[print, repr]).risk == (print, repr)
+        assert Settings("binance", risk=[print, max]).risk == (print, max)
+
+    def test_checks_of_every_kind(self):
+        checks = [MaxOrderRate(5, 1), lambda order, view: None, lambda *both: None, partial(max, 1), str.startswith]
+        assert Settings("binance", risk=checks).risk == tuple(checks)
 
     @pytest.mark.parametrize(
         "given, environment",
