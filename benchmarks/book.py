@@ -214,10 +214,10 @@ def source_of(market: Market) -> Any:
         def exchange(self) -> str:
             return self.builder.exchange
 
-        def keep_book(self, symbol: str, depth: int) -> None:
+        def _keep_book(self, symbol: str, depth: int) -> None:
             """It is kept."""
 
-        def look(self, symbol: str, depth: int) -> tuple[Book, float]:
+        def _peek(self, symbol: str, depth: int) -> tuple[Book, float]:
             return self.builder.view(depth), 0.0
 
     return Source(market)

@@ -257,7 +257,7 @@ class ConsolidatedBook:
         self._handlers: dict[Handle, float] = {}
         self._watches: dict[int, dict[Handle, _Watch]] = {}  # by process id
         for stream in streams:
-            stream.keep_book(symbol, depth)
+            stream._keep_book(symbol, depth)  # noqa: SLF001 - a book over streams is one of their faces
 
     def view(self) -> ConsolidatedView:
         """What may be believed now, from any thread.
@@ -277,7 +277,7 @@ class ConsolidatedBook:
         missing: dict[str, str] = {}
         for stream in self._streams:
             try:
-                book, age = stream.look(self.symbol, self._depth)
+                book, age = stream._peek(self.symbol, self._depth)  # noqa: SLF001 - likewise
             except StreamError as error:
                 missing[stream.exchange] = error.message
                 continue
@@ -371,7 +371,7 @@ class ConsolidatedBook:
 
     def _state(self, stream: Stream) -> str | None:
         try:
-            stream.look(self.symbol, self._depth)
+            stream._peek(self.symbol, self._depth)  # noqa: SLF001 - likewise
         except StreamError as error:
             return error.state
         return None

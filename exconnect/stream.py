@@ -252,13 +252,13 @@ class Stream(Listening):
             text, how = f"the book of {symbol} is not valid now ({now})", str(status)
         raise BookNotReady(text, {"exchange": self._exchange, "symbol": symbol, "state": how, "since": since})
 
-    def keep_book(self, symbol: str, depth: int) -> None:
+    def _keep_book(self, symbol: str, depth: int) -> None:
         """Keep this book without a handler, for whoever looks at it."""
         wanted = whole_of(depth, "depth", MAX_DEPTH)
         self._kept[symbols_of((symbol,))[0]] = max(wanted, self._kept.get(symbol, 0))
         self._apply()
 
-    def look(self, symbol: str, depth: int) -> tuple[Book, float]:
+    def _peek(self, symbol: str, depth: int) -> tuple[Book, float]:
         """A book that is kept, and for how many seconds its connection has brought nothing but pings.
 
         Raises:

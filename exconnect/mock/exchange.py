@@ -61,8 +61,8 @@ class MockExchange:
         clock_offset: float = 0.0,
         limits: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self.exchange = exchange
-        self.seed = seed
+        self._exchange = exchange
+        self._seed = seed
         self._server: Server | None = None
         if exchange not in EXCHANGES:
             raise ValueError(f"exchange={exchange!r}: one of {', '.join(EXCHANGES)}")
@@ -78,12 +78,10 @@ class MockExchange:
         self._port = port
         self._pid: int | None = None
         self._state: StateDir | None = None
-        self.faults = Faults(self._on_fault)
-        """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
+        self._faults = Faults(self._on_fault)
         setup = Setup(symbols or DEFAULT_SYMBOLS, balances or DEFAULT_BALANCES, seed, self._activity, self._now_ms())
-        self._core: Core = EXCHANGES[exchange](setup, self.faults, limits)
-        self.ledger = Ledger(self._core.world, self._lock, self._connections, self._core.sequence)
-        """The truth, read-only."""
+        self._core: Core = EXCHANGES[exchange](setup, self._faults, limits)
+        self._ledger = Ledger(self._core.world, self._lock, self._connections, self._core.sequence)
 
     # Life
 
@@ -124,6 +122,26 @@ class MockExchange:
     def __repr__(self) -> str:
         where = self.rest_url if self._server else "not started"
         return f"<MockExchange {self.exchange} seed={self.seed} {where}>"
+
+    @property
+    def exchange(self) -> str:
+        """Which exchange it is."""
+        return self._exchange
+
+    @property
+    def seed(self) -> int:
+        """What makes it deterministic."""
+        return self._seed
+
+    @property
+    def faults(self) -> Faults:
+        """What shall go wrong: ``faults.add(name, on=…)``, ``faults.clear()``."""
+        return self._faults
+
+    @property
+    def ledger(self) -> Ledger:
+        """The truth, read-only: orders, fills, trades, books, balances, requests, connections, violations."""
+        return self._ledger
 
     # Addresses
 

@@ -38,12 +38,17 @@ class DeadMansSwitch:
         self._cancel_all = cancel_all
         self._due = env.now() + self._after
         self._is_closed = False
-        self.fired = False
+        self._fired = False
         jobs.submit(self._look, delay=self._after)
 
     def __repr__(self) -> str:
-        fired = ", has fired" if self.fired else ""
+        fired = ", has fired" if self._fired else ""
         return f"<DeadMansSwitch after {self._after:g} s{', closed' if self._is_closed else ''}{fired}>"
+
+    @property
+    def fired(self) -> bool:
+        """Whether it has begun to cancel because nobody said that all is well; it stays True when it is armed again."""
+        return self._fired
 
     @property
     def is_native(self) -> bool:
@@ -68,7 +73,7 @@ class DeadMansSwitch:
 
     def _fire(self) -> float:
         """Cancel, and say in how many seconds to look again."""
-        self.fired = True
+        self._fired = True
         self._due = _NEVER
         logger.warning("no sign of life for %s s: canceling all orders", self._after)
         try:

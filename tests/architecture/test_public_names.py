@@ -53,6 +53,14 @@ def test_documented(name):
         assert inspect.getdoc(thing)
 
 
+def test_a_stream_has_no_member_that_is_not_for_its_users():
+    members = {name for name in dir(exconnect.Stream) if not name.startswith("_")}
+    handlers = {name for name in members if name.startswith("on_")}
+    life = {"start", "stop", "close", "wait", "wait_live", "off"}
+    reading = {"book", "status", "name", "exchange", "symbols", "subscriptions", "metrics"}
+    assert members == handlers | life | reading | {"complete_through", "health"}
+
+
 def test_errors_are_one_tree():
     errors = [thing for name in PUBLIC if inspect.isclass(thing := getattr(exconnect, name))]
     strays = [

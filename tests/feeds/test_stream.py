@@ -354,17 +354,17 @@ def test_reading_a_book_that_is_not_there(stream, venue):
 
 
 def test_a_book_is_kept_without_a_handler(stream, server):
-    stream.keep_book(ETH, 20)
-    stream.keep_book(ETH, 5)
+    stream._keep_book(ETH, 20)
+    stream._keep_book(ETH, 5)
     live(stream)
-    book, age = stream.look(ETH, 1)
+    book, age = stream._peek(ETH, 1)
     assert (book.symbol, len(book.bids)) == (ETH, 1)
     assert 0 <= age < 5
     assert stream.book(ETH).is_valid
     assert stream.symbols == (BTC, ETH)
     stream.stop()
     with pytest.raises(BookNotReady):
-        stream.look(ETH, 1)
+        stream._peek(ETH, 1)
 
 
 # ---------------------------------------------------------------- trades

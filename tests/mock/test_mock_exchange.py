@@ -44,6 +44,13 @@ def test_making_one_starts_nothing():
     mock.stop()
 
 
+def test_help_shows_all_that_it_has():
+    assert not [
+        name for name in vars(MockExchange()) if not name.startswith("_")
+    ]  # help() shows a class, not an object
+    assert all(vars(MockExchange)[name].__doc__ for name in ("exchange", "seed", "faults", "ledger"))
+
+
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "exconnect.mock.server", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'exconnect\[mock\]'"):

@@ -56,6 +56,11 @@ def test_silence_cancels_once(clock, switch, canceled):
     assert canceled == [110.0]
 
 
+def test_help_shows_all_that_it_has(switch):
+    assert not [name for name in vars(switch) if not name.startswith("_")]  # help() shows a class, not an object
+    assert vars(DeadMansSwitch)["fired"].__doc__
+
+
 def test_it_shows_what_it_has_done(clock, switch):
     assert repr(switch) == "<DeadMansSwitch after 10 s>"
     clock.run(11)
