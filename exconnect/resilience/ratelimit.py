@@ -28,6 +28,7 @@ CEILINGS = {
     Lane.HISTORY: 0.40,
 }
 _UNLIMITED = float("inf")
+_EVERYTHING = ("", "")  # among bans of (kind, account)
 _EDGE_S = 0.02  # our clock may be this much ahead when a new window begins
 _REOPEN_S = 0.05  # after a ban the lanes open one after the other, cancels first
 _STRIKE_S = 300.0  # a second refusal within so long means that the ceilings are too high
@@ -38,11 +39,12 @@ _MAX_PLANS = 1_000
 class _Window:
     """One pool's budget, for this address or for one account."""
 
-    __slots__ = ("heard", "in_flight", "index", "length", "limit", "name", "used")
+    __slots__ = ("heard", "in_flight", "index", "key", "length", "limit", "name", "used")
     binds_cancels = False
 
-    def __init__(self, pool: Pool, share: float) -> None:
+    def __init__(self, pool: Pool, share: float, account: str) -> None:
         self.name = pool.name
+        self.key = (pool.kind, account)
         self.length = pool.seconds * 1000
         self.limit = _part(pool, share)
         self.index = -1
@@ -84,8 +86,8 @@ class _RollingWindow(_Window):
     __slots__ = ("arrived", "span")
     binds_cancels = True
 
-    def __init__(self, pool: Pool, share: float) -> None:
-        super().__init__(pool, share)
+    def __init__(self, pool: Pool, share: float, account: str) -> None:
+        super().__init__(pool, share, account)
         self.span = self.length
         self.length = 1  # there is a new window in every millisecond
         self.arrived: deque[tuple[int, int]] = deque()
@@ -164,8 +166,8 @@ class RateLimiter:
         self._plans: dict[tuple[tuple[Cost, ...], str], tuple[_Item, ...]] = {}
         self._bans: dict[tuple[str, str], float] = {}  # until when
         self._holds: dict[tuple[str, str], Hold] = {}  # the latest of each, also when it is over
-        self._last_strike = float("-inf")
-        self._penance_until = float("-inf")
+        self._strikes: dict[tuple[str, str], float] = {}  # when the exchange last said stop, as for bans
+        self._penances: dict[tuple[str, str], float] = {}  # until when the ceilings are lower
         self._number = 0
 
     def learn(self, pools: Iterable[Pool]) -> None:
@@ -195,11 +197,12 @@ class RateLimiter:
             if items is None:
                 items = self._plan(costs, account)
             is_cancel = lane is Lane.CANCEL
-            penance = 0.0 if is_cancel else max(self._penance_until - now, 0.0)
+            is_penitent = bool(self._penances) and not is_cancel
             for window, amount, _ in items:
                 if wall_ms // window.length != window.index:
                     window.roll(wall_ms)
                 share = _UNLIMITED if is_cancel and not window.binds_cancels else CEILINGS[lane]
+                penance = self._penance(window, now) if is_penitent else 0.0
                 if penance or window.used + amount > window.limit * share:
                     wait = max(wait, self._lack(window, amount, share, penance, wall_ms))
             if wait > 0:
@@ -251,12 +254,12 @@ class RateLimiter:
         `lane` and `cause` are for who asks how things stand; without a `cause` it is not worth telling.
         """
         with self.changed:
-            key = ("", "") if kind is None else (kind, account if self._scope(kind) == "account" else "")
+            key = _EVERYTHING if kind is None else (kind, account if self._scope(kind) == "account" else "")
             known = self._bans.get(key, now)
             if now >= known:
-                if now - self._last_strike <= _STRIKE_S:
-                    self._penance_until = now + _PENANCE_S
-                self._last_strike = now
+                if now - self._strikes.get(key, float("-inf")) <= _STRIKE_S:
+                    self._penances[key] = now + _PENANCE_S
+                self._strikes[key] = now
             until = self._bans[key] = max(now + seconds, known)
             if cause is not None:
                 before, wall = self._holds.get(key), self._env.wall()
@@ -289,6 +292,11 @@ class RateLimiter:
                 window.roll(wall_ms)
                 found[pool.name] = (window.used, window.limit, window.resets_in(wall_ms))
             return found
+
+    def _penance(self, window: _Window, now: float) -> float:
+        """Seconds for which less of it may be used: it, or everything, was too much twice."""
+        until = max(self._penances.get(key, now) for key in (_EVERYTHING, window.key))
+        return until - now if until > now else 0.0
 
     def _lack(self, window: _Window, amount: int, share: float, penance: float, wall_ms: int) -> float:
         ceiling = max(window.limit * share, 1.0)  # what may be done once in a window may be done
@@ -333,7 +341,7 @@ class RateLimiter:
         window = self._windows.get(key)
         if window is None:
             made = _RollingWindow if pool.is_rolling else _Window
-            window = self._windows[key] = made(pool, self._share)
+            window = self._windows[key] = made(pool, self._share, key[1])
         return window
 
     def _scope(self, kind: str) -> str:

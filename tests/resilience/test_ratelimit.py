@@ -285,6 +285,24 @@ def test_a_second_refusal_soon_halves_the_ceilings(limiter):
     assert isinstance(reserve(limiter, weigh(90), at=1_140.0), Grant)
 
 
+def test_lower_ceilings_are_for_what_was_too_much_alone(limiter):
+    for at in (50.0, 55.0):
+        limiter.ban(1.0, at, kind="orders", account="a")
+    assert isinstance(reserve(limiter, weigh(90), at=10.0), Grant)
+    costs = (Cost("orders", 4),)
+    assert isinstance(reserve(limiter, costs, at=10.0), Grant)
+    assert reserve(limiter, (Cost("orders", 1),), at=10.0) == pytest.approx(10.02)
+    for _ in range(9):
+        assert isinstance(reserve(limiter, (Cost("orders", 1),), account="b", at=10.0), Grant)
+
+
+def test_two_limits_that_were_too_much_once_each_are_no_second_time(limiter):
+    limiter.ban(1.0, 50.0)
+    limiter.ban(1.0, 55.0, kind="orders", account="a")
+    assert isinstance(reserve(limiter, weigh(90), at=10.0), Grant)
+    assert isinstance(reserve(limiter, (Cost("orders", 9),), at=10.0), Grant)
+
+
 def test_a_refusal_much_later_is_a_first_one(limiter):
     limiter.ban(1.0, 50.0)
     limiter.ban(1.0, 400.0)
