@@ -483,7 +483,8 @@ class Client(AccountData):
         What is halted already stays so since then, and for the reason that was given last.
 
         Raises:
-            JournalUnavailable: it cannot be written: this process is halted, the others do not hear of it.
+            JournalUnavailable: it cannot be written, or another process held it for five seconds: this process is
+                halted, the others do not hear of it. Try again.
         """
         self._open().account.intents.halt(reason)
 
@@ -491,7 +492,7 @@ class Client(AccountData):
         """End `halt()`.
 
         Raises:
-            JournalUnavailable: it cannot be written; the halt goes on.
+            JournalUnavailable: it cannot be written, or another process held it for five seconds; the halt goes on.
         """
         self._open().account.intents.resume()
 

@@ -196,9 +196,14 @@ class IntentConflict(ExconnectError):
 
 
 class JournalUnavailable(ExconnectError):
-    """The journal cannot be written, so the order was not sent. Cancels and reads go on."""
+    """The journal cannot be used. An order that cannot be written down is not sent; cancels and reads go on."""
 
     retryable = True
+
+    def __str__(self) -> str:
+        if (self.operation or "").startswith(("place_", "amend_")):
+            return f"{self.message}: nothing was sent, and cancels go on"
+        return self.message
 
 
 class CircuitOpen(ExconnectError):

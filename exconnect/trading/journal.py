@@ -24,7 +24,7 @@ from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
 from exconnect.trading.intents import Fence, Halt, Sent, conflict, halted, halted_again, meaning_of
-from exconnect.trading.journal_file import JournalFile
+from exconnect.trading.journal_file import PAUSE_S, JournalFile, is_held
 from exconnect.trading.orders import RANKS, Evidence, merge
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ _SEEN, _ENDED = RANKS[OrderStatus.ACCEPTED], RANKS[OrderStatus.CANCELED]  # by t
 _Row = tuple[str, int, str | None, int, bytes]
 _Reading = tuple[bytes, bool | None]
 _DAY_MS, _LAG_DAYS, _GRAVE_DAYS = 86_400_000, 30, 7
+_HALTING_S = 5.0  # a kill switch waits longer than an order for whoever holds the file
 _WHOLE_DAYS, _MOST_PRUNED = 30, 500  # how long every detail of an order is kept after it was wanted
 
 
@@ -375,21 +376,44 @@ class Journal:
         """From now on no attempt is written, in whatever process.
 
         Raises:
-            JournalUnavailable: it cannot be written; this process obeys all the same, until `resume()`.
+            JournalUnavailable: it cannot be written, or somebody held it for some seconds; this process obeys all the
+                same, until `resume()`.
         """
         halt = halted_again(self.halt_state(), reason) or Halt(reason, self._env.wall())
         self._halted_here = self._unwritten_halt = halt
         self._has_heard_of_halt = True
         value = msgspec.json.encode((halt.reason, halt.since.isoformat())).decode()
-        with self.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
+        try:
+            self._insist("INSERT OR REPLACE INTO meta VALUES ('halt', ?)", (value,))
+        except JournalUnavailable as error:
+            text = f"NOT halted, but for this process: {error.message}. The others place orders as ever: try again"
+            raise JournalUnavailable(text, error.details) from error
         self._unwritten_halt = None
 
     def resume(self) -> None:
-        """End it."""
-        with self.transaction() as db:
-            db.execute("DELETE FROM meta WHERE name = 'halt'")
+        """End it.
+
+        Raises:
+            JournalUnavailable: it cannot be written, or somebody held it for some seconds; the halt goes on.
+        """
+        try:
+            self._insist("DELETE FROM meta WHERE name = 'halt'")
+        except JournalUnavailable as error:
+            text = f"NOT resumed: {error.message}. A halt goes on: try again"
+            raise JournalUnavailable(text, error.details) from error
         self._halted_here = self._unwritten_halt = None
+
+    def _insist(self, statement: str, values: tuple[str, ...] = ()) -> None:
+        deadline = self._env.now() + _HALTING_S
+        while True:
+            try:
+                with self.transaction() as db:
+                    db.execute(statement, values)
+                return
+            except JournalUnavailable as error:
+                if not is_held(error) or self._env.now() >= deadline:
+                    raise
+            self._env.sleep(PAUSE_S)
 
     def halt_state(self) -> Halt | None:
         """Since when and why, None if trading goes on; what this process was told, if the file cannot be read.
@@ -536,7 +560,7 @@ def _end_fence(db: sqlite3.Connection, client_order_id: str, now_ms: int, *, was
 
 
 def _taken_over(client_order_id: str) -> JournalUnavailable:
-    message = "this process was taken for dead and its orders were handed over: the order was not sent"
+    message = "this process was taken for dead and its orders were handed over: it sends none any more"
     return JournalUnavailable(message, {"client_order_id": client_order_id})
 
 

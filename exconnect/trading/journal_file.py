@@ -55,6 +55,7 @@ _FENCES = ("CREATE TABLE fence (client_order_id TEXT PRIMARY KEY, epoch INTEGER)
 _VERSIONS = (_FIRST, _FENCES)  # each adds to what was before
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 BUSY_S = 0.25  # a place does not wait longer for another process's commit
+PAUSE_S = 0.05  # between two tries of whoever does
 _AGAIN_S = 0.01
 _TRIAL_MS, _TRIAL_SIZE = 50, 6_000  # whoever asks how it is waits for less, and tries whether an order has room
 _TRIAL = "INSERT OR REPLACE INTO meta VALUES ('trial', ?)", "DELETE FROM meta WHERE name = 'trial'"
@@ -130,8 +131,7 @@ class JournalFile:
         self._fails(str(error))
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY:
             self._local.own = None  # opened while the file might not be written, and never able to
-        text = f"the journal {self.path} cannot be used ({error}): places are refused, cancels go on"
-        return JournalUnavailable(text)
+        return JournalUnavailable(f"the journal {self.path} cannot be used ({error})")
 
     # ------------------------------------------------------------ how it is
 

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, JournalUnavailable
 from exconnect.model.enums import OrderStatus
-from exconnect.trading.journal_file import BUSY_S, is_held
+from exconnect.trading.journal_file import BUSY_S, PAUSE_S, is_held
 from exconnect.trading.reconcile import Resolver, find_out_all, look, look_at_open
 
 if TYPE_CHECKING:
     from exconnect.model.order import Order
     from exconnect.trading.desk import Deadline, Desk
     from exconnect.trading.intents import IntentLog
-
-_PAUSE_S = 0.05  # between two tries for the journal
 
 
 class Recovery:
@@ -72,9 +70,9 @@ class Recovery:
             try:
                 return self.take_over()
             except JournalUnavailable as error:
-                if not is_held(error) or deadline.left <= BUSY_S + _PAUSE_S:
+                if not is_held(error) or deadline.left <= BUSY_S + PAUSE_S:
                     raise
-            self._desk.env.sleep(_PAUSE_S)
+            self._desk.env.sleep(PAUSE_S)
 
     def take_over(self) -> None:
         """What is open in the journal is in the store then, also what processes that are gone left there.

@@ -131,6 +131,28 @@ def test_halt_and_resume(run, client):
     assert client.place_order("BTC/USDT", "buy", "0.01", price="59000").is_open
 
 
+def test_a_halt_that_is_none_says_so(run, client, monkeypatch):
+    monkeypatch.setattr("exconnect.trading.journal._HALTING_S", 0.0)
+    client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    client.close()
+    other = sqlite3.connect(client.journal, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for command, says in (("halt", "NOT halted"), ("resume", "NOT resumed")):
+        error = run(command, "--json").failed("journal_unavailable", 1)
+        assert error["message"].startswith(says)
+        assert error["message"].endswith(": try again")
+    other.execute("ROLLBACK")
+    other.close()
+    assert run("halt", "--json").last["halted"]
+
+
+def test_what_is_no_journal_is_no_news_of_places_and_cancels(run, tmp_path):
+    (tmp_path / "junk").write_bytes(b"junk" * 5_000)
+    for action in ("show", "verify"):
+        said = run("journal", action, "--file", str(tmp_path / "junk"), "--json").failed("journal_unavailable", 1)
+        assert said["message"].endswith("(file is not a database)")
+
+
 def test_a_file_that_is_not_there(run):
     failure = run("journal", "show", "--file", "nowhere", "--json").failed("configuration_error", 2)
     assert failure["message"] == "--file: no journal at nowhere"

@@ -294,6 +294,12 @@ except TradingHalted as error:
     assert len(mock.ledger.orders()) == 1
 
 
+@pytest.fixture
+def is_impatient(monkeypatch):
+    monkeypatch.setattr("exconnect.trading.journal._HALTING_S", 0.0)
+
+
+@pytest.mark.usefixtures("is_impatient")
 def test_a_halt_that_cannot_be_written_holds_in_its_own_process(client):
     client.place_order(*BUY, price="58000")
     locked = sqlite3.connect(client.journal, isolation_level=None)
@@ -313,6 +319,7 @@ def test_a_halt_that_cannot_be_written_holds_in_its_own_process(client):
     assert client.place_order(*BUY, price="59000").is_open
 
 
+@pytest.mark.usefixtures("is_impatient")
 def test_a_resume_that_cannot_be_written_leaves_the_halt(client):
     client.halt("prices look wrong")
     locked = sqlite3.connect(client.journal, isolation_level=None)
@@ -355,6 +362,10 @@ def test_a_journal_that_cannot_be_written_refuses_places_and_lets_cancels_throug
         with pytest.raises(JournalUnavailable) as caught:
             client.place_order(*BUY, price="59000")
         assert caught.value.retryable
+        assert str(caught.value).endswith(": nothing was sent, and cancels go on")
+        with pytest.raises(JournalUnavailable, match=r"blocked|file") as caught:
+            client.recover()
+        assert "cancels" not in str(caught.value)
         assert client.cancel_order(order).status is OrderStatus.CANCELED
         assert client.fetch_open_orders() == []
 

@@ -110,6 +110,61 @@ def test_a_process_that_begins_while_trading_is_halted_hears_of_it_at_once(tmp_p
     assert one.halt_heard().reason == "enough"
 
 
+class Held(Environment):
+    """Whoever waits lets the other one finish, or waits in vain."""
+
+    def __init__(self, path, tries):
+        self.moment, self.tries = 0.0, tries
+        self.other = sqlite3.connect(path, isolation_level=None)
+        self.other.execute("BEGIN IMMEDIATE")
+
+    def now(self):
+        return self.moment
+
+    def sleep(self, seconds):
+        self.moment += seconds
+        self.tries -= 1
+        if self.tries == 0:
+            self.let_go()
+
+    def let_go(self):
+        self.other.execute("ROLLBACK")
+        self.other.close()
+
+
+@pytest.fixture
+def is_impatient(monkeypatch):
+    monkeypatch.setattr(journal_file, "BUSY_S", 0.001)
+
+
+@pytest.mark.usefixtures("is_impatient")
+def test_a_kill_switch_waits_for_whoever_holds_the_file(tmp_path):
+    other = Journal(tmp_path / "j", Environment())
+    other.intend(order(), WISH)
+    for switch, is_halted in (("halt", True), ("resume", False)):
+        mine = Journal(tmp_path / "j", Held(tmp_path / "j", tries=20))
+        getattr(mine, switch)(*(["enough"] if is_halted else []))
+        assert mine._env.tries == 0
+        assert (other.halt_state() is not None) is is_halted
+
+
+@pytest.mark.usefixtures("is_impatient")
+def test_a_kill_switch_that_the_others_do_not_hear_of_says_so(tmp_path):
+    other = Journal(tmp_path / "j", Environment())
+    other.intend(order(), WISH)
+    env = Held(tmp_path / "j", tries=1_000)
+    mine = Journal(tmp_path / "j", env)
+    with pytest.raises(JournalUnavailable, match=r"^NOT halted, but for this process: .*locked.*: try again$"):
+        mine.halt("enough")
+    assert (mine.halt_state().reason, other.halt_state()) == ("enough", None)
+    with pytest.raises(JournalUnavailable, match=r"^NOT resumed: .*locked.*\. A halt goes on: try again$"):
+        mine.resume()
+    assert mine.halt_state() is not None
+    env.let_go()
+    mine.halt("enough")
+    assert other.halt_state().reason == "enough"
+
+
 def test_to_halt_again_keeps_since_when_and_why(intents):
     intents.halt("enough")
     first = intents.halt_state()
@@ -157,7 +212,7 @@ def test_who_was_taken_for_dead_sends_nothing(tmp_path, monkeypatch):
     taken = other.take_over()
     assert [(o.client_order_id, o.status) for o in taken] == [("b", OrderStatus.UNKNOWN)]
     assert other.get("a").status is OrderStatus.NEVER_SENT
-    with pytest.raises(JournalUnavailable, match="was not sent"):
+    with pytest.raises(JournalUnavailable, match="sends none any more"):
         sleeper.attempt("a", attempt("a"))
     assert sleeper.parts()["journal"].state == "open"
     assert "taken for dead" in sleeper.parts()["journal"].cause
@@ -269,7 +324,7 @@ def test_a_new_id_of_who_was_taken_for_dead_leaves_nothing_open(tmp_path, monkey
     sleeper.intend(order(), WISH, is_new=True)
     monkeypatch.setattr("exconnect.runtime.process.is_alive", lambda _: False)
     assert other.take_over() == []
-    with pytest.raises(JournalUnavailable, match="was not sent"):
+    with pytest.raises(JournalUnavailable, match="sends none any more"):
         sleeper.attempt("a", attempt())
     assert other.orders() == []
 
@@ -289,7 +344,7 @@ def test_of_orders_that_leave_together_all_are_written_or_none(tmp_path):
     one, other = (Journal(tmp_path / "j", Environment()) for _ in range(2))
     for name in "ab":
         one.intend(order(name), WISH, is_new=True)
-    with pytest.raises(JournalUnavailable, match="was not sent"):
+    with pytest.raises(JournalUnavailable, match="sends none any more"):
         one.attempt("a", attempt(), "b", "unheard-of")
     assert other.orders() == []
     one.record(order("a", status=OrderStatus.NEVER_SENT))
