@@ -9,7 +9,7 @@ with MockExchange("binance", seed=7) as mock, Client("binance", environment=mock
         order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
     except OutcomeUnknown as error:
         print("no answer yet; the order would be", error.client_order_id)
-        order = error.resolve(timeout=60)
+        order = error.resolve(timeout=120)
     print(order.client_order_id, order.status)
 
     accepted = mock.ledger.orders("BTC/USDT")

@@ -16,7 +16,6 @@ from exconnect.credentials import PREFIX, Credentials
 from exconnect.errors import (
     ClientClosed,
     ConfigurationError,
-    InvalidArgument,
     InvalidType,
     NotSupported,
     says_operation,
@@ -242,12 +241,7 @@ class Client(AccountData):
         return self._open().desk
 
     def _timeout(self, timeout: float | None) -> float:
-        if timeout is None:
-            return self.settings.timeout
-        seconds = seconds_of(timeout, "timeout")
-        if not seconds:
-            raise InvalidArgument("timeout must be above 0", {"argument": "timeout"})
-        return seconds
+        return self.settings.timeout if timeout is None else seconds_of(timeout, "timeout", above_zero=True)
 
     def _trading(self) -> Venue:
         """For what changes money: open, not read-only, with a key."""
@@ -500,7 +494,8 @@ class Client(AccountData):
         """Cancel all orders unless `touch()` of the result is called within `after` seconds, again and again.
 
         Raises:
-            InvalidArgument: `after` is no number of seconds above 0.
+            InvalidArgument: `after` is not above 0, or more than a day.
+            InvalidType: `after` is no number.
         """
         venue = self._private()
         cancel_all = partial(venue.commands.sweep.cancel_all, None, 30.0)

@@ -242,6 +242,10 @@ class OutcomeUnknown(ExconnectError):
     def resolve(self, timeout: float = 30.0) -> Any:
         """Find out what became of the order: an `Order` that is not `UNKNOWN`.
 
+        One that the exchange has is seen within seconds, as a rule. That one never arrived takes a little over a minute
+        from when it was sent to know (`timeout=120` is enough in ordinary times), and the search goes on in the
+        background meanwhile.
+
         Raises:
             OutcomeUnknown: still not known after `timeout` seconds.
             NotSupported: the error was pickled; use `client.orders.resolve(error.client_order_id)`.

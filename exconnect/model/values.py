@@ -148,19 +148,19 @@ def positive(value: Money, argument: str) -> Decimal:
     return number
 
 
-def seconds_of(value: Any, argument: str) -> float:
-    """Seconds from zero up to what every clock and socket of the system can count.
+def seconds_of(value: Any, argument: str, *, most: int = _MOST_SECONDS, above_zero: bool = False) -> float:
+    """Seconds from zero up to what every clock and socket of the system can count, or `most`.
 
     Raises:
         InvalidType: no number.
-        InvalidArgument: below zero, not a number, or too many.
+        InvalidArgument: below zero (zero, too, if they must be `above_zero`), not a number, or too many.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidType(
             f"{argument} must be seconds, as a number, not {type(value).__name__}", {"argument": argument}
         )
-    if not 0 <= value <= _MOST_SECONDS:
-        text = f"{argument}={value}: must be seconds, not below zero, at most {_MOST_SECONDS}"
+    if not 0 <= value <= most or (above_zero and not value):
+        text = f"{argument}={value}: must be seconds, {'above' if above_zero else 'not below'} zero, at most {most}"
         raise InvalidArgument(text, {"argument": argument})
     return float(value)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from exconnect.errors import InvalidArgument
+from exconnect.model.values import seconds_of
 
 if TYPE_CHECKING:
     from exconnect.environment import Environment
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("exconnect.orders")
 
+_LONGEST_S = 86_400
 _AGAIN_S = 2.0  # a cancel that failed is tried again
 _NEVER = float("inf")
 
@@ -26,13 +27,12 @@ class DeadMansSwitch:
     exchange itself holds the timer.
 
     Raises:
-        InvalidArgument: `after` is no number of seconds above 0.
+        InvalidArgument: `after` is not above 0, or more than a day, in which nobody would be missed.
+        InvalidType: `after` is no number.
     """
 
     def __init__(self, after: float, *, env: Environment, jobs: Jobs, cancel_all: Callable[[], object]) -> None:
-        if isinstance(after, bool) or not isinstance(after, (int, float)) or not after > 0:
-            raise InvalidArgument("after must be seconds, above 0", {"argument": "after"})
-        self._after = float(after)
+        self._after = seconds_of(after, "after", most=_LONGEST_S, above_zero=True)
         self._env = env
         self._jobs = jobs
         self._cancel_all = cancel_all

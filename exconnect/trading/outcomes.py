@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _UNCLEAR = {
     "place_order": (
-        "what became of order {id} is unknown. resolve() or client.orders.resolve() finds out; do not send it again"
+        "what became of order {id} is unknown. resolve() or client.orders.resolve() finds out, in a little over a "
+        "minute if it never arrived; do not send it again"
     ),
     "amend_order": (
         "whether order {id} was changed is unknown. fetch_order() shows how it is; amending it again is safe"

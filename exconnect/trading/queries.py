@@ -112,6 +112,9 @@ class OrderView:
     def resolve(self, order: OrderRef | OutcomeUnknown, *, timeout: float = 30.0) -> Order:
         """Find out what became of an order until it is not `UNKNOWN`.
 
+        One that the exchange has is seen within seconds, as a rule; that one never arrived takes a little over a minute
+        from when it was sent to know.
+
         Raises:
             OutcomeUnknown: still not known after `timeout` seconds.
             InvalidArgument: an order that is not known here, or a timeout that cannot be right.

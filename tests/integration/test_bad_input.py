@@ -57,7 +57,8 @@ TABLE = [
     (place(*BUY, price="59000", client_order_id="has space"), InvalidArgument, "1 to 36 letters"),
     (place(*BUY, price="59000", reduce_only=True), NotSupported, "perpetuals"),
     (place(*BUY, price="59000", idempotency_key=""), InvalidArgument, "idempotency_key must have 1 to 256 characters"),
-    (place(*BUY, price="59000", timeout=0), InvalidArgument, "timeout must be above 0"),
+    (place(*BUY, price="59000", timeout=0), InvalidArgument, "timeout=0: must be seconds, above zero"),
+    (place(*BUY, price="59000", timeout=-1), InvalidArgument, "timeout=-1: must be seconds, above zero"),
     (place(*BUY, price="59000", timeout=float("inf")), InvalidArgument, "timeout=inf: must be seconds"),
     (place(*BUY, price="59000", timeout=float("nan")), InvalidArgument, "timeout=nan: must be seconds"),
     (place(*BUY, price="59000", timeout="5"), InvalidType, "timeout must be seconds, as a number, not str"),
@@ -108,8 +109,11 @@ TABLE = [
     (lambda c: c.raw.post("/api/v3/order", {"symbol": "\ud800"}), InvalidArgument, "symbol holds half a letter"),
     (lambda c: c.raw.get("/api/v3/depth", {"limit": 5.0}), InvalidType, 'write limit="5.0"'),
     (lambda c: c.fetch_funding_rate("BTC/USDT:USDT"), NotSupported, "perpetuals"),
-    (lambda c: c.cancel_if_silent(0), InvalidArgument, "after must be seconds"),
-    (lambda c: c.cancel_if_silent(float("nan")), InvalidArgument, "after must be seconds"),
+    (lambda c: c.cancel_if_silent(0), InvalidArgument, "after=0: must be seconds, above zero, at most 86400"),
+    (lambda c: c.cancel_if_silent(float("nan")), InvalidArgument, "after=nan: must be seconds"),
+    (lambda c: c.cancel_if_silent(float("inf")), InvalidArgument, "after=inf: must be seconds"),
+    (lambda c: c.cancel_if_silent(86_401), InvalidArgument, "after=86401: must be seconds, above zero, at most 86400"),
+    (lambda c: c.cancel_if_silent("30"), InvalidType, "after must be seconds, as a number, not str"),
 ]
 
 

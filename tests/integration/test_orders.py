@@ -238,6 +238,7 @@ def test_no_answer_and_no_order_is_unknown_not_a_failure(client, mock):
 
     with pytest.raises(OutcomeUnknown) as caught:
         client.place_order("BTC/USDT", "buy", "0.01", price="59000", timeout=3)
+    assert "in a little over a minute if it never arrived; do not send it again" in caught.value.message
 
     error = caught.value
     assert error.outcome == "unknown"
