@@ -228,6 +228,19 @@ class Gateway:
             return frozenset(_PARTS.values())
         return frozenset(_PARTS[hold.lane] for hold in holds)
 
+    def stopped_for(self) -> float:
+        """Seconds for which the exchange wants to hear nothing at all."""
+        now = self._env.now()
+        return max(
+            (hold.until - now for hold in self._limiter.holds(self._account, now) if hold.kind is None), default=0
+        )
+
+    def stop(self, seconds: float, cause: str) -> None:
+        """The exchange said stop on another road, where the same limits count."""
+        self._limiter.ban(seconds, self._env.now(), cause=cause)
+        self._metrics.count("rate_limited")
+        _budget_log.warning("%s: nothing is sent for %.1f s", cause, seconds)
+
     # ------------------------------------------------------------ one attempt
 
     def _attempt(self, trip: _Trip[T], before_send: BeforeSend | None) -> _Done[T] | Failure:

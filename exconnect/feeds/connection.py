@@ -88,6 +88,12 @@ class Supply(Protocol):
     def server_now_ms(self) -> int:
         """The exchange's clock."""
 
+    def stopped_for(self) -> float:
+        """Seconds for which the exchange wants to hear nothing at all."""
+
+    def stop(self, seconds: float, cause: str) -> None:
+        """The exchange said stop on a connection that counts as calls do: they wait too."""
+
     def jobs(self, name: str) -> Jobs:
         """A background thread of the venue."""
 

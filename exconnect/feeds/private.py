@@ -27,6 +27,7 @@ from exconnect.protocol.session import (
     Acked,
     BalancesChanged,
     ClockOff,
+    Closing,
     Denied,
     Inherited,
     OrderChanged,
@@ -120,6 +121,8 @@ class PrivateFeed(Connection):
 
     def run(self) -> None:
         """One connection, from the first byte to the last."""
+        if self.market.private_counts:
+            self.pause(self._venue.stopped_for())
         try:
             super().run()
         except ConfigurationError as error:
@@ -178,6 +181,11 @@ class PrivateFeed(Connection):
             self._echoes.restart(2 * now_ms - self._records.earliest_ms(0.0))  # by then at the latest it was live
             self._looks = deque(_LOOKS_S)
             self._walk()
+
+    def _closing(self, event: Closing) -> None:
+        if event.retry_after is not None and self.market.private_counts:
+            self._venue.stop(event.retry_after, f"the account's stream: {event.reason}")
+        super()._closing(event)
 
     def _refuse(self, event: Refused) -> None:
         kinds = ", ".join(sorted(topic.kind for topic in event.topics))

@@ -36,6 +36,7 @@ class Market(Struct, frozen=True):
     book_topics: tuple[int, ...] = ()  # levels a side of the book topics, ascending; none: one topic with all levels
     max_topics: int = 1_000  # of one connection
     private_path: str = ""  # of the account's own events
+    private_counts: bool = False  # whether what is asked on that connection counts against the limits of calls
     lifetime_s: float | None = None  # after which the exchange closes a connection, whatever is on it
 
 

@@ -237,6 +237,14 @@ class Venue:
         """The exchange's clock, as well as it is known."""
         return self.gateway.server_now_ms()
 
+    def stopped_for(self) -> float:
+        """Seconds for which the exchange wants to hear nothing at all."""
+        return self.gateway.stopped_for()
+
+    def stop(self, seconds: float, cause: str) -> None:
+        """The exchange said stop on a connection that counts as calls do: they wait too."""
+        self.gateway.stop(seconds, cause)
+
     def sync_clock(self, timeout: float) -> None:
         """Ask the exchange for the time."""
         self.gateway.sync_clock(timeout)

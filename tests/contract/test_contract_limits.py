@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from seen import Seen
 
-from exconnect import Banned, Client, OutcomeUnknown, RateLimited, WouldExceedLimit
+from exconnect import Banned, Client, OutcomeUnknown, RateLimited, StreamStatus, WouldExceedLimit
+from exconnect.exchanges.binance.stream import UserSession
+from exconnect.feeds.private import PrivateFeed
 from exconnect.mock import MockExchange
+from exconnect.protocol.session import Closing
 
 pytestmark = pytest.mark.network
 
@@ -132,3 +136,39 @@ def test_a_cancel_of_all_goes_by_what_is_known_where_reads_have_used_up_their_pa
             client.cancel_all_orders(timeout=3)
         assert mock.ledger.order(order.client_order_id).status == "canceled"
         assert mock.ledger.violations == []
+
+
+@pytest.mark.parametrize("name, waits", [("binance", True), ("bybit", False)])
+def test_the_accounts_own_connection_waits_where_it_counts_as_calls_do(monkeypatch, name, waits):
+    paused, pause = Seen(), PrivateFeed.pause
+
+    def watched(feed, seconds):
+        paused(seconds)
+        pause(feed, seconds)
+
+    monkeypatch.setattr(PrivateFeed, "pause", watched)
+    with MockExchange(name, seed=7, activity=0) as mock, Client(name, environment=mock) as client:
+        mock.faults.add("status", on="fetch_ticker", status=429, retry_after=60)
+        with pytest.raises(RateLimited):
+            client.fetch_ticker(BTC)
+        with client.stream() as stream:
+            stream.on_order(print)
+            stream.start()
+            assert (paused.count(1)[0] > 50) == waits
+        assert mock.ledger.violations == []
+
+
+def test_who_is_told_to_stop_on_the_accounts_own_connection_makes_no_calls(monkeypatch):
+    monkeypatch.setattr(UserSession, "_answer", lambda *_: (Closing("slow down", 60.0),))
+    with MockExchange("binance", seed=7, activity=0) as mock, Client("binance", environment=mock) as client:
+        statuses = Seen()
+        with client.stream() as stream:
+            stream.on_order(print)
+            stream.on_status(statuses)
+            stream.start()
+            statuses.first(lambda change: change.status is StreamStatus.DOWN)
+        health = client.health()
+        assert (health.ok, health.can_cancel) == (False, False)
+        assert health.parts["limits"].cause.startswith("the account's stream: slow down; everything is held back")
+        with pytest.raises(WouldExceedLimit):
+            client.fetch_ticker(BTC, timeout=5)

@@ -36,6 +36,7 @@ SPOT = Market(
     intervals=frozenset(INTERVALS),
     has_consecutive_trades=True,
     private_path="/ws-api/v3?returnRateLimits=false",
+    private_counts=True,
     lifetime_s=86_400.0,
 )
 MARKETS: Mapping[MarketType, Market] = MappingProxyType({MarketType.SPOT: SPOT})
