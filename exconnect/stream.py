@@ -20,6 +20,7 @@ from exconnect.errors import (
 )
 from exconnect.feeds.registration import (
     PUBLIC,
+    REPORTS,
     Counters,
     Handler,
     Registration,
@@ -88,6 +89,7 @@ class Stream(Listening):
     def start(self) -> Self:
         """Connect and deliver, in threads of its own; returns at once. Running already: nothing happens.
 
+        What no handler asks for is not subscribed; without any, a WARNING says so. One may be registered later.
         Failures of the network do not come from here but as `on_status`.
 
         Raises:
@@ -126,7 +128,10 @@ class Stream(Listening):
         return True
 
     def _warn_of_silence(self) -> None:
-        for registration in list(self._registrations.values()):
+        registrations = list(self._registrations.values())
+        if not self._kept and all(registration.kind in REPORTS for registration in registrations):
+            log.warning("%s hears nothing: no handler is registered, as on_book(handler) does it", self._name)
+        for registration in registrations:
             is_market = registration.kind in PUBLIC
             if registration.has_all and is_market and not self._heard(registration):
                 log.warning(
@@ -234,7 +239,8 @@ class Stream(Listening):
         ]
         depths.extend(depth for kept, depth in list(self._kept.items()) if kept == symbol)
         if not depths:
-            raise InvalidArgument(f"no book of {symbol!r} is registered: on_book comes first", {"argument": "symbol"})
+            text = f"no book of {symbol!r} is registered: stream.on_book(handler, {symbol!r}) comes first"
+            raise InvalidArgument(text, {"argument": "symbol"})
         return self._look(symbol, max(DEPTH, *depths), stale_ok=stale_ok)
 
     def _look(self, symbol: str, depth: int, *, stale_ok: bool = False) -> Book:

@@ -661,6 +661,22 @@ def test_a_stream_without_symbols_says_so_once(venue, caplog):
     assert len([r for r in caplog.records if "hears nothing" in r.message]) == 1
 
 
+def test_a_stream_without_handlers_says_so_when_it_is_started(stream, caplog):
+    stream.on_status(Seen())  # reports ask for nothing
+    stream.start()
+    assert stream.wait_live(30)  # nothing was asked for
+    told = [(r.levelname, r.getMessage()) for r in caplog.records if "hears nothing" in r.getMessage()]
+    assert told == [("WARNING", "toy hears nothing: no handler is registered, as on_book(handler) does it")]
+    with pytest.raises(InvalidArgument, match=r"registered: stream\.on_book\(handler, 'BTC/USDT'\) comes first"):
+        stream.book(BTC)
+
+
+def test_a_book_for_whoever_looks_is_not_nothing(stream, caplog):
+    stream._keep_book(BTC, 20)
+    live(stream)
+    assert "hears nothing" not in caplog.text
+
+
 def test_a_failing_handler_is_reported_to_the_others(stream, server):
     def fail(trade):
         raise ValueError(trade.id)
