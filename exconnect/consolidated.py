@@ -394,7 +394,8 @@ class ConsolidatedBook:
 
 def _checked_fees(fees: Any) -> dict[str, Decimal]:
     if not isinstance(fees, Mapping):
-        text = f'fees must map exchanges to fractions, not {type(fees).__name__}: write fees={{"binance": "0.001"}}'
+        example = f'fees={{{available()[0]!r}: "0.001"}}'
+        text = f"fees must map exchanges to fractions, not {type(fees).__name__}: write {example}"
         raise InvalidType(text, {"argument": "fees"})
     return {_checked_exchange(exchange): _checked_fee(fee, f"fees[{exchange!r}]") for exchange, fee in fees.items()}
 
