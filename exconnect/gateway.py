@@ -314,11 +314,16 @@ class Gateway:
                     self._metrics.count("waited_s", now - waited_since)
                 return grant
             if now + grant > trip.deadline:
-                text = f"{call.operation} was not sent: the rate budget frees up in {grant:.1f} s, after its deadline"
+                text = f"{call.operation} was not sent: {self._lacking(call, now)} in {grant:.1f} s, after its deadline"
                 raise WouldExceedLimit(text, {"retry_after": round(grant, 3)})
             waited_since = waited_since or now
             _budget_log.debug("%s waits up to %.2f s for budget", call.operation, grant)
             self._rest(version, grant)
+
+    def _lacking(self, call: Call[Any], now: float) -> str:
+        kinds = {cost.kind for cost in call.costs}
+        causes = [hold.cause for hold in self._limiter.holds(self._account, now) if hold.kind in {None, *kinds}]
+        return f"the exchange said stop ({causes[0]}), which is over" if causes else "the rate budget frees up"
 
     def _settle(self, grant: Grant, usage: Usage | None, *, succeeded: bool) -> None:
         self._limiter.settle(grant, usage, succeeded=succeeded, wall_ms=self.server_now_ms())

@@ -44,7 +44,9 @@ def test_nothing_leaves_before_the_time_is_over_not_even_a_cancel(client, mock, 
         lambda: client.fetch_open_orders(timeout=5),
         lambda: client.fetch_ticker(BTC, timeout=5),
     ):
-        with pytest.raises(WouldExceedLimit) as refused:
+        with pytest.raises(
+            WouldExceedLimit, match=r"the exchange said stop \(place_order: .*\), which is over in"
+        ) as refused:
             call()
         assert 50 < refused.value.retry_after < 62
     assert len(mock.ledger.requests) == sent
