@@ -92,7 +92,7 @@ class ExconnectError(Exception):
     """Root of the tree: `message` in words, everything else in `details`."""
 
     outcome: ClassVar[Outcome] = Outcome.NOT_SENT
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     retry_after = _Detail(float)
     exchange = _Detail(str)
@@ -105,6 +105,8 @@ class ExconnectError(Exception):
 
     def __init__(self, message: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(message, dict(details or {}))
+        # What the class says, unless more is known of this one: then it is data, which goes wherever the error goes.
+        self.retryable = bool(self.details.get("retryable", type(self).retryable))
 
     @property
     def message(self) -> str:
@@ -223,7 +225,10 @@ class ClientClosed(ExconnectError):
 
 
 class TransportError(ExconnectError):
-    """The network failed: never sent, or known never to have arrived, or it was only a read."""
+    """The network failed: never sent, or known never to have arrived, or it was only a read.
+
+    An order with an id or a key of yours that never arrived is not `retryable`: it has used them up.
+    """
 
     retryable = True
 

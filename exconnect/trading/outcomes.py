@@ -46,15 +46,18 @@ class Outcomes:
         self._desk = desk
         self._resolver = resolver
 
-    def told(self, order: Order, instrument: Instrument, operation: str) -> Order:
-        """The order, or the honest error when it was refused, never arrived, or its fate is still open."""
+    def told(self, order: Order, instrument: Instrument, operation: str, *, is_named: bool = False) -> Order:
+        """The order, or the honest error when it was refused, never arrived, or its fate is still open.
+
+        `is_named`: by whoever wants it, so that the same call means the same order ever after.
+        """
         if order.status is OrderStatus.NOT_ACCEPTED:
             self._resolver.watch(order, instrument)
             message = (
                 f"{operation} got no answer and never arrived: order {order.client_order_id} can no longer be accepted "
                 "and is nowhere to be found. The wish may be sent again, under a new id or key"
             )
-            raise TransportError(message, self._details(order, operation))
+            raise TransportError(message, {**self._details(order, operation), "retryable": not is_named})
         return self.known(order, instrument, operation).raise_for_status()
 
     def known(self, order: Order, instrument: Instrument, operation: str) -> Order:

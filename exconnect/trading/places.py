@@ -212,7 +212,8 @@ class Places:
             unknown = self._desk.orders.apply(as_unknown(order))
             found = find_out(self._desk, unknown, instrument, deadline)
             tell_found(found)
-            return self._outcomes.told(found, instrument, "place_order")
+            is_named = ready.command.client_order_id is not None or ready.command.idempotency_key is not None
+            return self._outcomes.told(found, instrument, "place_order", is_named=is_named)
         if isinstance(error, ExchangeError):
             if isinstance(error, InsufficientFunds):
                 error.add(asset=instrument.quote if order.side is Side.BUY else instrument.base)

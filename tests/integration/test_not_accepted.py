@@ -1,6 +1,7 @@
 """Orders that never reached the exchange: what must be known before they are called so, and what comes of it."""
 
 import gc
+import pickle
 import queue
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -95,7 +96,7 @@ def test_whoever_waits_long_enough_hears_that_it_was_not_sent(client, mock):
     with pytest.raises(TransportError, match="never arrived") as caught:
         client.place_order(*BUY, **PRICE, timeout=40)
     error = caught.value
-    assert (error.outcome, error.operation) == ("not_sent", "place_order")
+    assert (error.outcome, error.operation, error.retryable) == ("not_sent", "place_order", True)
     assert client.orders.get(error.client_order_id).status is OrderStatus.NOT_ACCEPTED
     assert mock.ledger.orders() == []
 
@@ -109,6 +110,16 @@ def test_a_key_is_not_sent_again(client, mock):
     assert again.status is OrderStatus.NOT_ACCEPTED
     assert sent(mock, "place_order") == 1
     assert client.place_order(*BUY, **PRICE, idempotency_key="row-7 again").is_open
+
+
+@pytest.mark.parametrize("name", ["client_order_id", "idempotency_key"])
+def test_the_same_call_cannot_succeed_under_a_name_that_is_used_up(client, mock, name):
+    lose_the_request(mock)
+    with pytest.raises(TransportError, match="never arrived") as caught:
+        client.place_order(*BUY, **PRICE, **{name: "row-8"}, timeout=40)
+    assert not caught.value.retryable
+    assert not pickle.loads(pickle.dumps(caught.value)).retryable
+    assert client.place_order(*BUY, **PRICE, **{name: "row-8"}).status is OrderStatus.NOT_ACCEPTED
 
 
 def test_before_the_margin_is_over_it_stays_unknown(client, mock, monkeypatch):
