@@ -304,7 +304,8 @@ class Client(AccountData):
             self_trade_prevention: `none`, `expire_taker`, `expire_maker`, `expire_both` or `decrement`.
             reduce_only: for perpetuals.
             client_order_id: an id of yours, `[A-Za-z0-9_-]{1,36}`.
-            idempotency_key: any text; the same key is the same order, in every process and after every restart.
+            idempotency_key: any text; the same key is the same order, in every process and after every restart. One
+                that never arrived is returned with the status `NOT_ACCEPTED`: then take a new key.
             extra: parameters of the exchange's own, sent as they are.
             validate_only: see above.
             timeout: seconds in all; None: the client's.
@@ -316,7 +317,8 @@ class Client(AccountData):
             RiskRejected: a risk check, or `TradingHalted`.
             OrderRejected: the exchange refused; nothing was executed.
             OutcomeUnknown: no answer until the deadline. Do not send it again: `error.resolve()` finds out.
-            TransportError: nothing was sent, or it is known never to have arrived.
+            TransportError: nothing was sent, or it is known never to have arrived; with an id or key of yours that is
+                not `retryable`, for it is used up.
             NotSupported: the exchange cannot do that; `validate_only` without `VALIDATE_ORDER`.
         """
         command = PlaceOrder(
@@ -377,8 +379,10 @@ class Client(AccountData):
     ) -> Order:
         """Change an open order; `quantity` is the new whole quantity, filled part included.
 
-        The same order where the exchange can (and keeps its place in the queue where it can), else
-        cancel-and-replace under a new client order id: then `replaces` of the result is the old one. Rules and risk
+        The same order where the exchange can (and keeps its place in the queue where it can), else cancel-and-replace
+        under a new client order id: then `replaces` of the result is the old one. The old id, and the idempotency key
+        that the order was placed with, then stand for the old order, which is `CANCELED`: go on with what this
+        returns. Values that the order has already are not sent where it would be replaced for them. Rules and risk
         checks run on the result.
 
         Raises:

@@ -114,6 +114,10 @@ TRIED = {  # how a row begins → the file and the name of a test
         "integration/test_amend_answers.py",
         "test_the_new_order_is_found",
     ),
+    "the order has these values": (
+        "integration/test_amend_answers.py",
+        "test_an_amend_that_changes_nothing_leaves_the_order_its_place_in_the_queue",
+    ),
     "the order is filled meanwhile": (HAPPENS, "test_an_amend_of_an_order_that_was_filled_meanwhile"),
     "it is filled in part": (ORDERS, "test_a_part_filled_order_is_not_replaced"),
 }

@@ -88,7 +88,8 @@ class Amends:
         """What the order becomes; the change is sent, unless it was and `answer` tells what came of that."""
         order, amend, instrument = amending.order, amending.amend, amending.instrument
         if not amending.is_in_place:
-            return self._replace(order, amending.command, amending.call, instrument, deadline)
+            unchanged = self._unchanged(amending, deadline)
+            return unchanged or self._replace(order, amending.command, amending.call, instrument, deadline)
         try:
             if answer is None:
                 changed = self._desk.gateway.execute(amending.call, deadline.left, self.refuse_if_halted)
@@ -103,6 +104,14 @@ class Amends:
         if changed is None:
             return self._amend_outcome(order, amend, instrument, deadline)
         return self._desk.orders.apply(replace(changed, client_order_id=order.client_order_id))
+
+    def _unchanged(self, amending: Amending, deadline: Deadline) -> Order | None:
+        """The order, if it is as it shall be: a successor that is just like it would lose the place in the queue."""
+        if not _is_amended(amending.order, amending.amend):
+            return None
+        # Another process may have amended it in place: what is known here says no more than that it is worth a look.
+        found = look(self._desk, amending.order, amending.instrument, deadline)
+        return found if found is not None and found.is_open and _is_amended(found, amending.amend) else None
 
     def refuse_if_halted(self, _: Attempt) -> None:
         """An attempt to change an order is about to leave."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from exconnect import AmendRefused, OrderRejected, OutcomeUnknown
+from exconnect import AmendOrder, AmendRefused, OrderRejected, OutcomeUnknown
 from exconnect.environment import Environment
 from exconnect.model.enums import OrderStatus
 
@@ -31,6 +31,40 @@ def test_the_old_order_loses_the_word_for_what_it_was(client):
     old = client.orders.get(order)
     assert (order.status_text, old.status, old.status_text) == ("NEW", OrderStatus.CANCELED, None)
     assert client.fetch_order(order).status_text == client.orders.get(order).status_text == "CANCELED"
+
+
+def amends(mock):
+    return [request for request in mock.ledger.requests if request.operation == "amend_order"]
+
+
+@pytest.mark.parametrize("change", [{"price": "59000"}, {"quantity": "0.01"}, {"price": "59000", "quantity": "0.01"}])
+def test_an_amend_that_changes_nothing_leaves_the_order_its_place_in_the_queue(client, mock, change):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    same = client.amend_order(order, **change)
+    assert (same.client_order_id, same.order_id, same.status) == (order.client_order_id, order.order_id, "new")
+    assert amends(mock) == []
+    (result,) = client.amend_orders([AmendOrder(order, **change)])
+    assert result.order_id == order.order_id
+    assert amends(mock) == []
+
+
+def test_an_amend_that_changes_nothing_by_what_is_known_here_alone_is_sent(client, mock, elsewhere):
+    order = client.place_order("BTC/USDT", "buy", "0.02", price="59000")
+    script = f"""
+client = Client("binance")
+print(json.dumps(client.amend_order("{order.client_order_id}", symbol="BTC/USDT", quantity="0.01").client_order_id))
+"""
+    assert elsewhere(script) == order.client_order_id
+    amended = client.amend_order(order, quantity="0.02")
+    assert (amended.quantity, amended.replaces) == (Decimal("0.02"), order.client_order_id)
+
+
+def test_an_amend_that_changes_nothing_of_an_order_that_is_over(client, mock):
+    order = client.place_order("BTC/USDT", "buy", "0.01", price="59000")
+    client.raw.delete("/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
+    with pytest.raises(OrderRejected):
+        client.amend_order(order, price="59000")
+    assert not [o for o in mock.ledger.orders() if o.status == "new"]
 
 
 def test_what_never_arrived_is_sent_again_once_the_old_order_is_there_to_be_replaced(client, mock):
