@@ -86,6 +86,9 @@ class IntentLog(Protocol):
     def look(self, client_order_id: str) -> Order | None:
         """The newest snapshot as it is to be read now, by who its process is: one that is gone sends nothing more."""
 
+    def is_left(self, client_order_id: str) -> bool:
+        """Whether its process is gone, its outcome is not written down, and nobody has taken it over."""
+
     def news(self, open_here: Iterable[str]) -> list[Order]:
         """What other processes have of orders, as far as it has changed, and what has ended of these."""
 
@@ -241,6 +244,10 @@ class Intents:
     def look(self, client_order_id: str) -> Order | None:
         """The newest snapshot, None if it is no intent."""
         return self.get(client_order_id)
+
+    def is_left(self, client_order_id: str) -> bool:
+        """No: what a dead process held in memory is gone with it."""
+        return False
 
     def news(self, open_here: Iterable[str]) -> list[Order]:
         """None: no other process knows of this."""

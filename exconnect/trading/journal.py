@@ -280,6 +280,20 @@ class Journal:
         rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
         return next((_order_of(reading) for _, reading in self._readings(rows)), None)
 
+    def is_left(self, client_order_id: str) -> bool:
+        """Whether its process is gone, its outcome is not written down, and nobody has taken it over.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if not self.path.exists():
+            return False
+        rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
+        return any(
+            was_begun is not None and _unpacked(snapshot).status is OrderStatus.PENDING_NEW
+            for _, (snapshot, was_begun) in self._readings(rows)
+        )
+
     def news(self, open_here: Iterable[str]) -> list[Order]:
         """What other processes have open or have left, and what has ended of these orders, which count as open here.
 
@@ -588,7 +602,8 @@ def _unpacked(snapshot: bytes) -> Order:
 
 def _order_of(reading: _Reading) -> Order:
     snapshot, was_begun = reading
-    return _read(snapshot, was_begun=was_begun)
+    # What was not begun may still be sent: only who takes it over knows that it never will be.
+    return _read(snapshot, was_begun=was_begun or None)
 
 
 def _read(snapshot: bytes, *, was_begun: bool | None) -> Order:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -28,20 +27,16 @@ class Recorded:
         self._env = env
         self._orders = orders
         self._intents = intents
-        self._lock: threading.Lock = env.lock()
         self._due = -math.inf
 
     def refresh(self) -> None:
-        """Look, unless somebody did just now."""
+        """Look, unless somebody did just now. Threads that come at once may both do it: nobody waits for a lock."""
         if self._env.now() < self._due:
             return
-        with self._lock:
-            if self._env.now() < self._due:
-                return  # another thread was faster
-            with suppress(JournalUnavailable):
-                for order in self._intents.news(order.client_order_id for order in self._orders.open()):
-                    self._orders.recall(order)
-            self._due = self._env.now() + _FRESH_S
+        with suppress(JournalUnavailable):
+            for order in self._intents.news(order.client_order_id for order in self._orders.open()):
+                self._orders.recall(order)
+        self._due = self._env.now() + _FRESH_S
 
     def find(self, client_order_id: str) -> Order | None:
         """One that the store may not have, such as one that was over before this process began."""
@@ -50,8 +45,7 @@ class Recorded:
         return None
 
     def is_left(self, client_order_id: str) -> bool:
-        """Whether its process is gone in the middle of it, and nobody has taken it over: it may not go on."""
+        """Whether its process is gone, its outcome is not written down, and nobody has taken it over."""
         with suppress(JournalUnavailable):
-            written, read = self._intents.get(client_order_id), self._intents.look(client_order_id)
-            return written is not None and read is not None and written.status is not read.status
+            return self._intents.is_left(client_order_id)
         return False

@@ -85,13 +85,19 @@ def bytes_of(path):
         return [db.execute(f"SELECT * FROM {table}").fetchall() for table in ("intent", "epoch", "meta", "grave")]
 
 
-def test_what_a_dead_process_was_sending_is_unknown_and_what_it_only_wanted_is_not_open(one, other, all_are_gone):
+def test_what_a_dead_process_was_sending_is_unknown_and_what_it_only_wanted_until_it_is_taken_over(
+    one, other, all_are_gone
+):
     one.send("sent")
     one.wish("wanted")
     one.hear(one.send("rests"), OrderStatus.NEW)
     assert other.shown() == dict.fromkeys(("sent", "wanted"), OrderStatus.PENDING_NEW) | {"rests": OrderStatus.NEW}
     all_are_gone()
-    assert other.shown() == {"sent": OrderStatus.UNKNOWN, "rests": OrderStatus.NEW}
+    read = {"sent": OrderStatus.UNKNOWN, "rests": OrderStatus.NEW}
+    assert other.shown() == read | {"wanted": OrderStatus.PENDING_NEW}  # who is only taken for dead may still send it
+    assert other.recorded.is_left("wanted")
+    other.journal.take_over()
+    assert other.shown() == read
     assert other.recorded.find("wanted").status is OrderStatus.NEVER_SENT
 
 
