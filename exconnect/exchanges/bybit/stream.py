@@ -51,7 +51,6 @@ _NOTHING: Sequence[Event] = ()
 
 _BOOK = '{"topic":"orderbook.'
 _TOPIC_START = len('{"topic":"')
-_TOPIC_END = 80  # characters within which a frame in its usual form has named its topic
 _SUBSCRIBE, _UNSUBSCRIBE = "subscribe", "unsubscribe"
 _ALREADY = "already subscribed"
 _WHOLE = "snapshot"
@@ -240,10 +239,10 @@ class MarketSession:
         Raises:
             MalformedMessage: it makes no sense; `symbol` is set where the frame still tells.
         """
-        if text.startswith(_BOOK) and (end := text.find('"', _TOPIC_START, _TOPIC_END)) > 0:
+        if text.startswith(_BOOK):
             self._heard = now
             self._frames += 1
-            return self._book(text[_TOPIC_START:end], text, received_at)
+            return self._book(text, received_at)
         message = wire.loads(text)
         if not isinstance(message, dict):
             raise wire.malformed("no object", text)
@@ -253,7 +252,7 @@ class MarketSession:
         self._heard = now
         self._frames += 1
         if name.startswith("orderbook."):
-            return self._book(name, text, received_at)
+            return self._book(text, received_at, name)
         topic = self._topics.get(name)
         if topic is None:
             return _NOTHING if name.partition(".")[0] in _KINDS else (Unknown(name.partition(".")[0]),)
@@ -263,23 +262,24 @@ class MarketSession:
             raise error.add(exchange=NAME, symbol=topic.symbol, topic=topic.kind) from None
         return (*made, *self._tacit(name)) if self._asking.open else made
 
-    def _book(self, name: str, text: str, received_at: datetime) -> Sequence[Event]:
-        topic = self._topics.get(name)
-        if topic is None and name != self._canary:
-            return _NOTHING  # no longer wanted
+    def _book(self, text: str, received_at: datetime, name: str = "") -> Sequence[Event]:
+        """`name`: of its topic, where the frame does not begin with it."""
+        topic = None
         try:
             frame = wire.book_frame(text)
-            data = frame.data
-            is_whole = frame.type == _WHOLE or data.u == RESTARTED
+            name, data = frame.topic, frame.data
+            topic = self._topics.get(name)
             if name == self._canary:
                 self._listen(data.u)
             if topic is None:
-                return _NOTHING
+                return _NOTHING  # no longer wanted
             if data.s != topic.exchange_symbol and data.s.upper() not in ("", topic.exchange_symbol):
                 raise wire.malformed("an update of another book", text)
+            is_whole = frame.type == _WHOLE or data.u == RESTARTED
             if not self._is_in_order(name, data) and not is_whole:
                 raise wire.malformed("the cross sequence went back", text)
         except MalformedMessage as error:
+            topic = topic or self._topics.get(name or text[_TOPIC_START : text.find('"', _TOPIC_START)])
             raise error.add(exchange=NAME, symbol=None if topic is None else topic.symbol, topic="book") from None
         is_plain = wire.is_plain(text)
         bids, asks = (data.b, data.a) if is_plain else (wire.pairs(data.b), wire.pairs(data.a))
@@ -306,7 +306,8 @@ class MarketSession:
         """A newer update whose cross sequence is older than that of the one before it makes no sense."""
         if data.seq is None:
             return True
-        last, self._orders[name] = self._orders.get(name, data), data
+        last = self._orders.get(name, data)
+        self._orders[name] = data
         return last.seq is None or data.seq >= last.seq or not data.u > last.u > 1
 
     # ---- answers ----------------------------------------------------------------------------------------------------

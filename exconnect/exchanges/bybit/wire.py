@@ -271,6 +271,7 @@ class BookChange(Struct, gc=False):
 class BookFrame(Struct, gc=False):
     """A message of `orderbook.<depth>.<symbol>`; `cts` is the matching engine's clock."""
 
+    topic: str
     type: Literal["snapshot", "delta"]
     data: BookChange
     ts: TimeMs | None = None
