@@ -180,7 +180,7 @@ class Client(AccountData):
 
     @property
     def journal(self) -> Path | None:
-        """Path of the journal; None for a client that cannot trade, or was told to keep none."""
+        """Path of the journal; None for a client without a key, or that was told to keep none."""
         from exconnect.venue.parts import journal_of
 
         venue = self._venues.get(os.getpid())

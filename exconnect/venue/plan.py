@@ -68,7 +68,7 @@ class Plan:
 
     @property
     def journal(self) -> Path | None:
-        """The journal's file; None for a client that cannot trade, or was told to keep none."""
+        """The journal's file; None for a client without a key, or that was told to keep none."""
         if self.settings.journal is None or self.credentials is None:
             return None
         if self.given_journal is not None:

@@ -132,6 +132,18 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="lo
     assert client.orders.unresolved() == []
 
 
+def test_a_client_that_may_not_trade_shows_what_the_others_have_open(client, mock, elsewhere):
+    order = client.place_order(*BUY, price="59000")
+    with Client("binance", environment=mock, read_only=True) as beside:
+        assert beside.orders.open() == [order]
+        assert beside.journal == client.journal
+    script = """
+client = Client("binance", read_only=True)
+print(json.dumps([order.client_order_id for order in client.orders.open("BTC/USDT")]))
+"""
+    assert elsewhere(script) == [order.client_order_id]
+
+
 def test_a_process_that_only_hears_of_an_order_forgets_neither_its_key_nor_its_time(client, mock, elsewhere):
     order = client.place_order(*BUY, price="59000", idempotency_key="row-9")
     script = """
