@@ -111,6 +111,9 @@ class Places:
         try:
             call = self._desk.rest.place_order(command, instrument, order.client_order_id)
             known = self._intents.intend(order, command, is_new=is_new)
+            if known is not None and self._desk.journaled.is_left(client_order_id):
+                self._recovery.take_over()  # that process died while this one ran
+                known = self._intents.intend(order, command, is_new=is_new)
         except ExconnectError:
             take_back(self._checks, command)
             raise

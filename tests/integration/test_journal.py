@@ -229,6 +229,42 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="mi
     assert len(mock.ledger.orders()) == 1
 
 
+ASKED_AGAIN = """
+client = Client("binance")
+client.fetch_balances(); client.fetch_instrument("BTC/USDT")
+{before}
+client.place_order("BTC/USDT", "buy", "0.01", price="59000", idempotency_key="row-3")
+"""
+
+
+def test_a_wish_that_a_process_left_which_died_while_this_one_ran_is_sent_by_whoever_asks_again(
+    client, mock, elsewhere
+):
+    client.place_order(*BUY, price="58000")  # it has looked for what the dead have left
+    dies = "client._open().account.intents.attempt = lambda *_: os._exit(9)"
+    process = elsewhere(ASKED_AGAIN.format(before=dies), wait=False)
+    process.communicate(timeout=60)
+    assert process.returncode == 9
+    order = client.place_order(*BUY, price="59000", idempotency_key="row-3")
+    assert order.status is OrderStatus.NEW
+    assert len(mock.ledger.orders()) == 2
+
+
+def test_an_order_that_a_process_left_which_died_while_this_one_ran_is_found_out_by_whoever_asks_again(
+    client, mock, elsewhere, monkeypatch
+):
+    monkeypatch.setattr(Environment, "caution", 1 / 60)
+    client.place_order(*BUY, price="58000")
+    hang = mock.faults.add("hang", on="place_order", at="before_accept", seconds=30)
+    process = elsewhere(ASKED_AGAIN.format(before=""), wait=False)
+    assert hang.wait(30)
+    process.kill()
+    process.communicate()
+    order = client.place_order(*BUY, price="59000", idempotency_key="row-3", timeout=60)
+    assert order.status is OrderStatus.NOT_ACCEPTED
+    assert len(mock.ledger.orders()) == 1
+
+
 def test_an_open_order_of_the_journal_that_a_cancel_renamed_keeps_its_name_in_every_process(client, mock, elsewhere):
     orders = [client.place_order(*BUY, price=price) for price in ("59000", "58000")]
     client.raw.delete("/api/v3/openOrders", {"symbol": "BTCUSDT"}, signed=True)
