@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from msgspec import Struct
@@ -198,7 +197,7 @@ class Levels(Sequence[Level]):
 
     def priced(self, count: int, mark: str) -> list[tuple[Decimal, str, str]]:
         """Price, text of the quantity, and the mark, of the best `count`: to rank them before any is read."""
-        return [(_price(cell.price), cell.quantity, mark) for cell in self._cells[:count]]
+        return [(_prices[cell.price], cell.quantity, mark) for cell in self._cells[:count]]
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, (Levels, list, tuple)) else NotImplemented
@@ -214,14 +213,26 @@ class Levels(Sequence[Level]):
         return Levels, ([Cell(cell.price, cell.quantity) for cell in self._cells],)
 
 
+class _Prices(dict[str, Decimal]):
+    """By their texts: prices come again, quantities rarely do. To ask this costs less than to ask an `lru_cache`."""
+
+    def __missing__(self, text: str) -> Decimal:
+        if len(self) >= _KNOWN:
+            self.clear()
+        price = self[text] = _number(text)
+        return price
+
+
 def _read(cell: Cell) -> Level:
     # Two threads may both build it: the value is the same and the assignment is atomic.
-    level: Any = _level(Level, (_price(cell.price), Decimal(cell.quantity)))
+    level: Any = _level(Level, (_prices[cell.price], _number(cell.quantity)))
     cell.level = level
     return level  # type: ignore[no-any-return]
 
 
-_price = lru_cache(maxsize=4_096)(Decimal)  # prices come again, quantities rarely do
+_KNOWN = 4_096
+_prices = _Prices()
+_number = EXACT.create_decimal  # exact for all that may be in a book, and cheaper than Decimal()
 _level: Any = tuple.__new__  # what Level() does, without its two calls in between
 
 
