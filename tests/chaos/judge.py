@@ -18,6 +18,7 @@ from exconnect.trading.orders import RANKS
 
 SLACK_S = 0.1
 AT_ONCE_S = 0.05
+TRIES_AGAIN_S = 0.5  # pauses while the time or an instrument is asked for once more, for which other threads wait
 CROWDED = 18  # calls of one kind in a second: Bybit takes 20, and a little of that is kept back
 FIRST = ("/time", "/exchangeInfo", "/instruments-info")
 CANCELS = frozenset({"cancel_order", "cancel_orders", "cancel_all_orders"})
@@ -159,7 +160,7 @@ class Judge:
         begun, stops = self._cancels.pop(stage.timeline.current, (None, 0))
         if begun is None or stage.is_preempted or process.stops != stops or "limit" in stage.weather.kinds:
             return
-        is_ready = process not in self._learning.values() and self._learnt.get(process, -1.0) < begun
+        is_ready = process not in self._learning.values() and self._learnt.get(process, -1.0) + TRIES_AGAIN_S < begun
         if is_ready and stage.timeline.now - begun > AT_ONCE_S and not self._is_crowded(begun):
             self._out.violations.append(f"a cancel waited {stage.timeline.now - begun:.3f} s before it left")
 
