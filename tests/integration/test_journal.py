@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
@@ -124,7 +125,7 @@ client.place_order("BTC/USDT", "buy", "0.01", price="59000", client_order_id="lo
     assert client.orders.get("filled").status is OrderStatus.FILLED
     assert client.orders.get("somebody-else") is None
     assert len(mock.ledger.requests) == asked
-    with sqlite3.connect(client.journal) as db:
+    with closing(sqlite3.connect(client.journal)) as db:
         assert db.execute("SELECT COUNT(*) FROM epoch").fetchone() == (1,)
         assert db.execute("SELECT COUNT(*) FROM epoch WHERE retired_ms IS NULL").fetchone() == (1,)
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -164,7 +165,7 @@ def test_without_a_journal_nothing_is_replayed(mock):
 def listeners(mock):
     """How many streams answer for fills, as it is written down."""
     (path,) = mock.state_dir.glob("*.journal")
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         return db.execute("SELECT COUNT(*) FROM listener").fetchone()[0]
 
 

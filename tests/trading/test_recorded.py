@@ -1,6 +1,7 @@
 """What a process shows of orders that others have written down, and what it leaves alone by looking at them."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -81,7 +82,7 @@ def all_are_gone(monkeypatch):
 
 
 def bytes_of(path):
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         return [db.execute(f"SELECT * FROM {table}").fetchall() for table in ("intent", "epoch", "meta", "grave")]
 
 
