@@ -252,12 +252,12 @@ class BookBuilder:
 
     def view(self, depth: int | None = None) -> Book:
         """The book as it is now, `depth` levels a side; `is_valid` says whether it may be believed."""
-        last, is_valid = self._last, self.state is _LIVE
+        last = self._last
         return streamed(
             self._names,
             (Levels(self._bids.top(depth)), Levels(self._asks.top(depth))),
-            last.last_id if is_valid else self._sequencer.last_id,
+            self._sequencer.last_id,
             last.received_at,
             (last.time_ms, last.raw),
-            is_valid=is_valid,
+            is_valid=self.state is _LIVE,
         )

@@ -117,8 +117,7 @@ class Side:
 
     def apply(self, levels: Sequence[Cell]) -> None:
         """Quantities are absolute, zero removes a level. In a message that names a price twice the last one counts."""
-        cells, index, edge = self._cells, self._index, self._edge
-        is_bids, key = self._is_bids, self._key
+        cells, index, edge, is_bids, key = self._cells, self._index, self._edge, self._is_bids, self._key
         length, point, lowest = self._length, self._point, self._lowest
         removed = 0
         for cell in levels:

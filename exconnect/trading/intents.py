@@ -84,7 +84,7 @@ class IntentLog(Protocol):
         """All intents that are kept, or those that are not over."""
 
     def look(self, client_order_id: str) -> Order | None:
-        """The newest snapshot as it is to be read now, by who its process is: one that is gone sends nothing more."""
+        """The newest snapshot as it is to be read now: what a process that is gone was sending is `UNKNOWN`."""
 
     def is_left(self, client_order_id: str) -> bool:
         """Whether its process is gone, its outcome is not written down, and nobody has taken it over."""

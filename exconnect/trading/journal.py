@@ -24,7 +24,7 @@ from exconnect.model.enums import OrderStatus, Source
 from exconnect.model.order import Order, PlaceOrder
 from exconnect.runtime import process
 from exconnect.trading.intents import Fence, Halt, Sent, conflict, halted, halted_again, meaning_of
-from exconnect.trading.journal_file import PAUSE_S, JournalFile, is_held
+from exconnect.trading.journal_file import JournalFile, insist
 from exconnect.trading.orders import RANKS, Evidence, merge
 
 if TYPE_CHECKING:
@@ -275,10 +275,8 @@ class Journal:
         Raises:
             JournalUnavailable: it cannot be read.
         """
-        if not self.path.exists():
-            return None
-        rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
-        return next((_order_of(reading) for _, reading in self._readings(rows)), None)
+        reading = self._reading(client_order_id)
+        return None if reading is None else _order_of(reading)
 
     def is_left(self, client_order_id: str) -> bool:
         """Whether its process is gone, its outcome is not written down, and nobody has taken it over.
@@ -286,13 +284,8 @@ class Journal:
         Raises:
             JournalUnavailable: it cannot be read.
         """
-        if not self.path.exists():
-            return False
-        rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
-        return any(
-            was_begun is not None and _unpacked(snapshot).status is OrderStatus.PENDING_NEW
-            for _, (snapshot, was_begun) in self._readings(rows)
-        )
+        snapshot, was_begun = self._reading(client_order_id) or (b"", None)
+        return was_begun is not None and _unpacked(snapshot).status is OrderStatus.PENDING_NEW
 
     def news(self, open_here: Iterable[str]) -> list[Order]:
         """What other processes have open or have left, and what has ended of these orders, which count as open here.
@@ -316,6 +309,12 @@ class Journal:
             told[name] = known
         self._told = told
         return news
+
+    def _reading(self, client_order_id: str) -> _Reading | None:
+        if not self.path.exists():
+            return None
+        rows = self._file.rows(f"{_READ} WHERE client_order_id = ?", (client_order_id,))
+        return next((reading for _, reading in self._readings(rows)), None)
 
     def _readings(self, rows: Iterable[_Row]) -> Iterator[tuple[str, _Reading]]:
         """Names, snapshots, and of an order whose process is gone whether that had begun to send it."""
@@ -418,16 +417,11 @@ class Journal:
         self._halted_here = self._unwritten_halt = None
 
     def _insist(self, statement: str, values: tuple[str, ...] = ()) -> None:
-        deadline = self._env.now() + _HALTING_S
-        while True:
-            try:
-                with self.transaction() as db:
-                    db.execute(statement, values)
-                return
-            except JournalUnavailable as error:
-                if not is_held(error) or self._env.now() >= deadline:
-                    raise
-            self._env.sleep(PAUSE_S)
+        def write() -> None:
+            with self.transaction() as db:
+                db.execute(statement, values)
+
+        insist(write, self._env, self._env.now() + _HALTING_S)
 
     def halt_state(self) -> Halt | None:
         """Since when and why, None if trading goes on; what this process was told, if the file cannot be read.

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ _FENCES = ("CREATE TABLE fence (client_order_id TEXT PRIMARY KEY, epoch INTEGER)
 _VERSIONS = (_FIRST, _FENCES)  # each adds to what was before
 _PAGE = 2048  # a commit writes whole pages, and an order with all that belongs to it takes about half a one of these
 BUSY_S = 0.25  # a place does not wait longer for another process's commit
-PAUSE_S = 0.05  # between two tries of whoever does
+_PAUSE_S = 0.05  # between two tries of whoever does
 _AGAIN_S = 0.01
 _TRIAL_MS, _TRIAL_SIZE = 50, 6_000  # whoever asks how it is waits for less, and tries whether an order has room
 _TRIAL = "INSERT OR REPLACE INTO meta VALUES ('trial', ?)", "DELETE FROM meta WHERE name = 'trial'"
@@ -249,6 +249,24 @@ class JournalFile:
 def is_held(error: JournalUnavailable) -> bool:
     """Whether that was only because somebody else writes, which passes when he goes on or dies."""
     return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def insist(act: Callable[[], object], env: Environment, until: float) -> None:
+    """Do it as soon as the file is to be had: who was stopped in the middle of a commit holds it until he goes on.
+
+    No try begins that may be over only after `until`.
+
+    Raises:
+        JournalUnavailable: somebody held it all the time, or it cannot be used.
+    """
+    while True:
+        try:
+            act()
+            return
+        except JournalUnavailable as error:
+            if not is_held(error) or until - env.now() <= BUSY_S + _PAUSE_S:
+                raise
+        env.sleep(_PAUSE_S)
 
 
 class Transaction:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exconnect.errors import ExconnectError, JournalUnavailable
 from exconnect.model.enums import OrderStatus
-from exconnect.trading.journal_file import BUSY_S, PAUSE_S, is_held
+from exconnect.trading.journal_file import insist
 from exconnect.trading.reconcile import Resolver, find_out_all, look, look_at_open
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Recovery:
             JournalUnavailable: it cannot be used, or somebody held it all the time.
         """
         deadline = self._desk.deadline(timeout)
-        self._take_over_by(deadline)
+        insist(self.take_over, self._desk.env, deadline.at)
         orders = self._unanswered()
         ended = look_at_open(self._desk, self._desk.deadline(deadline.left / 4))
         self._look_at(ended, self._desk.deadline(deadline.left / 2))
@@ -63,16 +63,6 @@ class Recovery:
                 # An exchange that does not answer does not say either what became of the order.
                 with suppress(ExconnectError):
                     look(self._desk, order, self._desk.instrument(order.symbol, deadline.left), deadline)
-
-    def _take_over_by(self, deadline: Deadline) -> None:
-        """As soon as the journal is to be had: who was stopped in the middle of a commit holds it until he goes on."""
-        while True:
-            try:
-                return self.take_over()
-            except JournalUnavailable as error:
-                if not is_held(error) or deadline.left <= BUSY_S + PAUSE_S:
-                    raise
-            self._desk.env.sleep(PAUSE_S)
 
     def take_over(self) -> None:
         """What is open in the journal is in the store then, also what processes that are gone left there.

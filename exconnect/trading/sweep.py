@@ -66,9 +66,9 @@ class Sweep:
                 raise
             raise self._not_sure(symbol, list(swept.gone.values()), set()) from error
         ended = [self._ended(order, deadline) for order in swept.gone.values()]
-        unseen = [order for order in ended if order.is_open]
-        if unseen:
-            raise self._not_sure(symbol, unseen, set())
+        doubtful = [order for order in ended if order.is_open]
+        if doubtful:
+            raise self._not_sure(symbol, doubtful, set())
         self._look_for_ended(symbol, deadline)
         return [order for order in ended if order.status is OrderStatus.CANCELED]
 
